@@ -1,0 +1,184 @@
+/*
+ * Own tables.
+ *
+ * Rules.  Rows are only ever added, by C code; the one exception is
+ * event.repeats, which the recorder counts up.  Objects are referred to by
+ * regclass and regrole, which pg_dump writes as names and pg_upgrade keeps; an
+ * OID in a record of the past (event.table_id) is a plain oid and is never
+ * used to find a table again.  No table is readable or writable by PUBLIC.
+ */
+
+CREATE TABLE delete_guard.protected_table (
+    table_id     regclass PRIMARY KEY,
+    mode         text NOT NULL CHECK (mode IN ('log', 'block')),
+    scope        text NOT NULL CHECK (scope IN ('referenced', 'all')),
+    approvals    integer NOT NULL CHECK (approvals BETWEEN 1 AND 100),
+    protected_by name NOT NULL,
+    protected_at timestamptz NOT NULL
+) USING heap;
+COMMENT ON TABLE delete_guard.protected_table IS
+    'tables under protection and their settings';
+
+/*
+ * Columns stand here by name and by number.  The numbers lead as long as the
+ * OID beside them is the table's own (so a renamed column is followed and a
+ * decoy with the old name is not); after a dump and restore the OID differs
+ * and the names lead.
+ */
+CREATE TABLE delete_guard.declared_reference (
+    name                text PRIMARY KEY,
+    referencing         regclass NOT NULL,
+    referencing_columns name[] NOT NULL,
+    referencing_attnums int2[] NOT NULL,
+    referencing_oid     oid NOT NULL,
+    referenced          regclass NOT NULL,
+    referenced_columns  name[] NOT NULL,
+    referenced_attnums  int2[] NOT NULL,
+    referenced_oid      oid NOT NULL,
+    condition           text,
+    declared_by         name NOT NULL,
+    declared_at         timestamptz NOT NULL
+) USING heap;
+COMMENT ON TABLE delete_guard.declared_reference IS
+    'associations without a foreign key, as declared';
+
+/* table_id 0 ("-") stands for every table */
+CREATE TABLE delete_guard.approver (
+    role      regrole NOT NULL,
+    role_name name NOT NULL,
+    table_id  regclass NOT NULL,
+    added_by  name NOT NULL,
+    added_at  timestamptz NOT NULL,
+    PRIMARY KEY (role, table_id)
+) USING heap;
+COMMENT ON TABLE delete_guard.approver IS
+    'roles that may approve, for one table or for all';
+
+CREATE SEQUENCE delete_guard.event_id AS bigint;
+
+CREATE TABLE delete_guard.event (
+    event_id           bigint PRIMARY KEY,
+    occurred_at        timestamptz NOT NULL,
+    operation          text NOT NULL,
+    outcome            text NOT NULL,
+    table_id           oid,
+    table_name         text,
+    row_count          bigint,
+    person             name,
+    person_id          oid,
+    authenticated_name text,
+    session_role       name,
+    active_role        name,
+    claimed_user       text,
+    client_addr        inet,
+    application_name   text,
+    backend_pid        integer,
+    backend_start      timestamptz,
+    transaction_id     xid8,
+    statement          text,
+    request_id         bigint,
+    approved_by        text,
+    reason             text,
+    blast_radius       jsonb,
+    parts              jsonb,
+    details            jsonb,
+    repeats            integer NOT NULL
+) USING heap;
+COMMENT ON TABLE delete_guard.event IS
+    'the audit log: one row per statement and protected table, or per step taken on a request or a setting';
+COMMENT ON COLUMN delete_guard.event.parts IS
+    'array; one element per table and effect whose rows are in event_rows: table_id, table, effect, key (column names), columns (name to number and type, as of then)';
+COMMENT ON COLUMN delete_guard.event.repeats IS
+    'how often the same attempt was made again within a minute of occurred_at';
+
+/*
+ * Row images, several rows to a tuple: images (or, for a refused attempt,
+ * keys) is a jsonb array, first_row the number of its first element.  What
+ * jsonb cannot hold is in apart, and then the tuple holds one row.
+ */
+CREATE TABLE delete_guard.event_rows (
+    event_id  bigint NOT NULL,
+    part      int2 NOT NULL,
+    first_row bigint NOT NULL,
+    keys      jsonb,
+    images    jsonb,
+    apart     bytea,
+    PRIMARY KEY (event_id, part, first_row)
+) USING heap;
+COMMENT ON TABLE delete_guard.event_rows IS
+    'row images and keys of events, packed';
+
+CREATE SEQUENCE delete_guard.request_id AS bigint;
+
+CREATE TABLE delete_guard.request (
+    request_id       bigint PRIMARY KEY,
+    event_id         bigint,
+    requested_at     timestamptz NOT NULL,
+    expires_at       timestamptz NOT NULL,
+    requester        oid NOT NULL,
+    requested_by     name NOT NULL,
+    requester_authn  text,
+    operation        text NOT NULL,
+    table_id         regclass NOT NULL,
+    table_name       text NOT NULL,
+    key_columns      name[],
+    keys             jsonb,
+    row_count        bigint NOT NULL,
+    digests          bytea,
+    fingerprint      bytea NOT NULL,
+    blast_radius     jsonb,
+    reason           text,
+    action           text,
+    approvals_needed integer NOT NULL
+) USING heap;
+CREATE INDEX request_fingerprint ON delete_guard.request (fingerprint);
+COMMENT ON TABLE delete_guard.request IS
+    'what somebody asked to have approved';
+COMMENT ON COLUMN delete_guard.request.digests IS
+    'sorted 32-byte entries, one per row: 16 bytes of SHA-256 of the key, 16 bytes of SHA-256 of the row image';
+COMMENT ON COLUMN delete_guard.request.fingerprint IS
+    'SHA-256 over requester, operation, table and digests: equal for the same attempt made again';
+
+CREATE SEQUENCE delete_guard.decision_id AS bigint;
+
+/* kind: approve, deny, cancel, use, break_glass */
+CREATE TABLE delete_guard.decision (
+    decision_id    bigint PRIMARY KEY,
+    request_id     bigint NOT NULL,
+    kind           text NOT NULL,
+    person         oid NOT NULL,
+    person_name    name NOT NULL,
+    person_authn   text,
+    decided_at     timestamptz NOT NULL,
+    valid_until    timestamptz,
+    comment        text,
+    blast_radius   jsonb,
+    transaction_id xid8,
+    event_id       bigint
+) USING heap;
+CREATE INDEX decision_request ON delete_guard.decision (request_id);
+COMMENT ON TABLE delete_guard.decision IS
+    'what became of a request: each approval, denial, cancellation and use';
+
+/* attempts refused lately, to count repeats instead of storing them */
+CREATE TABLE delete_guard.attempt (
+    fingerprint bytea NOT NULL,
+    event_id    bigint NOT NULL,
+    request_id  bigint,
+    occurred_at timestamptz NOT NULL
+) USING heap;
+CREATE INDEX attempt_fingerprint ON delete_guard.attempt (fingerprint);
+COMMENT ON TABLE delete_guard.attempt IS
+    'which event holds which refused attempt, so that a repeat within a minute is counted on it';
+
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.protected_table', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.declared_reference', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.approver', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.event', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.event_rows', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.request', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.decision', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.event_id', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.request_id', '');
+SELECT pg_catalog.pg_extension_config_dump('delete_guard.decision_id', '');

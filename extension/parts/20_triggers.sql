@@ -1,0 +1,22 @@
+/*
+ * Trigger functions.  Nobody but delete_guard itself makes triggers of them.
+ */
+CREATE FUNCTION delete_guard._guard_rows() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_guard_rows';
+COMMENT ON FUNCTION delete_guard._guard_rows() IS
+    'statement guard: rows of a protected table were deleted, or their keys changed';
+
+CREATE FUNCTION delete_guard._guard_end() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_guard_end';
+COMMENT ON FUNCTION delete_guard._guard_end() IS
+    'statement guard: a statement on a table whose rows came one by one is over';
+
+CREATE FUNCTION delete_guard._guard_truncate() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_guard_truncate';
+COMMENT ON FUNCTION delete_guard._guard_truncate() IS
+    'statement guard: a protected table is about to be truncated';
+
+CREATE FUNCTION delete_guard._library_version() RETURNS text
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'delete_guard_library_version';
+COMMENT ON FUNCTION delete_guard._library_version() IS
+    'version of the loaded library';

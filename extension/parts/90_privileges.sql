@@ -1,0 +1,31 @@
+/*
+ * Privileges.  The functions check themselves who may do what; tables and
+ * sequences are for their owner alone; reading the audit log takes a grant.
+ */
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA delete_guard FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA delete_guard FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA delete_guard FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA delete_guard TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    delete_guard.protect(regclass, text, text, integer),
+    delete_guard.unprotect(regclass),
+    delete_guard.declare_reference(regclass, name[], regclass, name[], text),
+    delete_guard.forget_reference(text),
+    delete_guard.references_to(regclass),
+    delete_guard.add_approver(name, regclass),
+    delete_guard.remove_approver(name, regclass),
+    delete_guard.request_delete(regclass, text, text),
+    delete_guard.approve(bigint, text),
+    delete_guard.deny(bigint, text),
+    delete_guard.cancel(bigint),
+    delete_guard._may_see_request(oid, oid),
+    delete_guard._may_read_keys(oid),
+    delete_guard._request_radius(bigint),
+    delete_guard._library_version()
+    TO PUBLIC;
+GRANT SELECT ON
+    delete_guard.protected_tables,
+    delete_guard.request_history,
+    delete_guard.pending_requests
+    TO PUBLIC;

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * alert.h
+ *	  one event -> NOTIFY and a server log line
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_ALERT_H
+#define DELETE_GUARD_ALERT_H
+
+#include "utils/jsonb.h"
+
+extern void dg_alert_raise(Jsonb *event_image, int64 event_id,
+						   int64 request_id);
+
+#endif							/* DELETE_GUARD_ALERT_H */

@@ -1,0 +1,614 @@
+/*-------------------------------------------------------------------------
+ *
+ * approval.c
+ *	  requests, and what became of them
+ *
+ * Words.  A "request" names exact rows (rowset.c), an operation and a
+ * requester.  "Decisions" on it are approve, deny, cancel, use and
+ * break_glass; both are only ever added.  What state a request is in follows
+ * from its decisions.  A "covered" row is one that an approved removal of
+ * this transaction cascades to.
+ *
+ * A request can be used if its requester is the person of this session, the
+ * operation and table are the same, enough approvers have approved, the time
+ * since the last approval is not over, it was not denied or cancelled, and no
+ * other transaction used it.  Then each row must be one that it names, in the
+ * state it had, and what hangs on the rows must not be more than each of the
+ * approvers saw.
+ *
+ * Locks.  Deciding on a request and using it take an exclusive lock on the
+ * number of the request (LockDatabaseObject; the object is the request table,
+ * its "oid" the number), held to the end of the transaction.  So two
+ * transactions cannot use one request: the second waits, and then sees the
+ * first one's use, as own queries read the latest snapshot.
+ *
+ * Lifetime.  The flag is cleared when a transaction commits, so that a
+ * session handed on by a pool does not hand it on.  Covered rows are forgotten
+ * at the end of the transaction, and when any subtransaction is rolled back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "approval.h"
+#include "guc.h"
+#include "sql.h"
+
+typedef struct DgCovered
+{
+	Oid			table_id;
+	uint8		key[DG_KEY_DIGEST_LEN];
+} DgCovered;
+
+/* Covered rows of this transaction, in TopTransactionContext; or NULL */
+static HTAB *covered = NULL;
+/* Has this transaction used an approval?  Reset when it ends. */
+static bool used_in_transaction = false;
+
+static void set_datum(Datum *values, bool *isnull, int attnum, Datum value);
+static Datum key_columns_array(const DgTable *table);
+static bytea *make_bytea(const void *data, Size size);
+static bytea *fingerprint(const DgPerson *person, const char *operation,
+						  Oid table_id, const DgRowEntry *sorted, int n);
+static void request_from_tuple(DgRequest *request, HeapTuple tuple, TupleDesc desc);
+static char *copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContext context);
+static void xact_callback(XactEvent event, void *arg);
+static void subxact_callback(SubXactEvent event, SubTransactionId mine,
+							 SubTransactionId parent, void *arg);
+static void clear_flag(void);
+
+/*
+ * Register what happens at the end of transactions.  Called once.
+ */
+void
+dg_approval_init(void)
+{
+	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
+}
+
+/* ---------------------------------------------------------------------
+ * Requests
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * Fill the values of a request row (Natts_request of them), all but
+ * request_id and event_id, for the current person.  In the current context.
+ */
+void
+dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
+				  Jsonb *radius, const char *reason, int approvals_needed,
+				  Datum *values, bool *isnull)
+{
+	DgPerson	person = dg_person_current();
+	TimestampTz now = GetCurrentTimestamp();
+	DgRowEntry *sorted = dg_rowset_sorted(rows);
+
+	memset(isnull, true, sizeof(bool) * Natts_request);
+	set_datum(values, isnull, Anum_request_requested_at, TimestampTzGetDatum(now));
+	set_datum(values, isnull, Anum_request_expires_at,
+			  TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, (int64) dg_request_lifetime * 1000)));
+	set_datum(values, isnull, Anum_request_requester, ObjectIdGetDatum(person.roleid));
+	set_datum(values, isnull, Anum_request_requested_by,
+			  DirectFunctionCall1(namein, CStringGetDatum(person.name)));
+	if (person.authn)
+		set_datum(values, isnull, Anum_request_requester_authn, CStringGetTextDatum(person.authn));
+	set_datum(values, isnull, Anum_request_operation, CStringGetTextDatum(operation));
+	set_datum(values, isnull, Anum_request_table_id, ObjectIdGetDatum(table_id));
+	set_datum(values, isnull, Anum_request_table_name,
+			  CStringGetTextDatum(dg_qualified_name(table_id)));
+	set_datum(values, isnull, Anum_request_key_columns, key_columns_array(rows->table));
+	set_datum(values, isnull, Anum_request_keys,
+			  PointerGetDatum(dg_rowset_keys_array(rows, 0, DG_ROWSET_MAX)));
+	set_datum(values, isnull, Anum_request_row_count, Int64GetDatum(rows->nrows));
+	set_datum(values, isnull, Anum_request_digests,
+			  PointerGetDatum(make_bytea(sorted, sizeof(DgRowEntry) * rows->nkept)));
+	set_datum(values, isnull, Anum_request_fingerprint,
+			  PointerGetDatum(fingerprint(&person, operation, table_id, sorted, rows->nkept)));
+	set_datum(values, isnull, Anum_request_blast_radius, PointerGetDatum(radius));
+	if (reason)
+		set_datum(values, isnull, Anum_request_reason, CStringGetTextDatum(reason));
+	set_datum(values, isnull, Anum_request_approvals_needed, Int32GetDatum(approvals_needed));
+}
+
+/* Set one column */
+static void
+set_datum(Datum *values, bool *isnull, int attnum, Datum value)
+{
+	values[attnum - 1] = value;
+	isnull[attnum - 1] = value == (Datum) 0 &&
+		(attnum == Anum_request_blast_radius || attnum == Anum_request_keys);
+}
+
+/* The identity columns as name[] */
+static Datum
+key_columns_array(const DgTable *table)
+{
+	Datum	   *names = palloc(sizeof(Datum) * Max(table->nidentity, 1));
+
+	for (int i = 0; i < table->nidentity; i++)
+		names[i] = DirectFunctionCall1(namein,
+									   CStringGetDatum(get_attname(table->relid, table->identity[i], false)));
+	return PointerGetDatum(construct_array(names, table->nidentity, NAMEOID,
+										   NAMEDATALEN, false, TYPALIGN_CHAR));
+}
+
+/* Bytes as bytea */
+static bytea *
+make_bytea(const void *data, Size size)
+{
+	bytea	   *result = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(result, VARHDRSZ + size);
+	memcpy(VARDATA(result), data, size);
+	return result;
+}
+
+/* What makes two attempts the same one */
+static bytea *
+fingerprint(const DgPerson *person, const char *operation, Oid table_id,
+			const DgRowEntry *sorted, int n)
+{
+	StringInfoData buf;
+	uint8		digest[DG_DIGEST_LEN];
+
+	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, (const char *) &person->roleid, sizeof(Oid));
+	appendBinaryStringInfo(&buf, (const char *) &table_id, sizeof(Oid));
+	appendBinaryStringInfo(&buf, operation, strlen(operation) + 1);
+	appendBinaryStringInfo(&buf, (const char *) sorted, sizeof(DgRowEntry) * n);
+	dg_digest(buf.data, buf.len, digest);
+	pfree(buf.data);
+	return make_bytea(digest, DG_DIGEST_LEN);
+}
+
+/*
+ * Insert a request whose values were filled; returns its number.
+ */
+int64
+dg_request_insert(Datum *values, bool *isnull, int64 event_id)
+{
+	Relation	rel = table_open(dg_own_relation("request"), RowExclusiveLock);
+	int64		request_id = dg_own_nextval("request_id");
+	HeapTuple	tuple;
+
+	values[Anum_request_request_id - 1] = Int64GetDatum(request_id);
+	isnull[Anum_request_request_id - 1] = false;
+	values[Anum_request_event_id - 1] = Int64GetDatum(event_id);
+	isnull[Anum_request_event_id - 1] = false;
+	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
+	CatalogTupleInsert(rel, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, NoLock);
+	return request_id;
+}
+
+/*
+ * Lock a request until the end of the transaction.
+ */
+void
+dg_request_lock(int64 request_id)
+{
+	LockDatabaseObject(dg_own_relation("request"), (Oid) request_id,
+					   (uint16) (request_id >> 32), ExclusiveLock);
+}
+
+/*
+ * Read a request and what was decided on it.  NULL if there is none.  In the
+ * current context.
+ */
+DgRequest *
+dg_request_load(int64 request_id)
+{
+	static const char *const query =
+		"SELECT r.requester, r.requested_by, r.requester_authn, r.operation,"
+		" r.table_id::oid, r.table_name, r.digests, r.keys, r.approvals_needed,"
+		" r.expires_at <= clock_timestamp(), r.requested_at, "
+		" a.n, a.names, coalesce(a.valid_until, '-infinity') <= clock_timestamp(),"
+		" EXISTS (SELECT FROM delete_guard.decision d"
+		"  WHERE d.request_id = r.request_id AND d.kind IN ('deny', 'cancel')),"
+		" u.here, u.elsewhere, a.break_glass"
+		" FROM delete_guard.request r,"
+		" LATERAL (SELECT count(*) FILTER (WHERE d.kind = 'approve')::int4 AS n,"
+		"   string_agg(d.person_name::text, ', ' ORDER BY d.decision_id) AS names,"
+		"   max(d.valid_until) AS valid_until,"
+		"   coalesce(bool_or(d.kind = 'break_glass'), false) AS break_glass"
+		"  FROM delete_guard.decision d WHERE d.request_id = r.request_id"
+		"  AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
+		"   AND EXISTS (SELECT FROM delete_guard.approver p"
+		"    WHERE p.role::oid = d.person AND p.role_name = d.person_name"
+		"    AND p.role_name = pg_get_userbyid(d.person)"
+		"    AND p.table_id::oid IN (0, r.table_id::oid))))) a,"
+		" LATERAL (SELECT coalesce(bool_or(d.transaction_id = pg_current_xact_id_if_assigned()), false) AS here,"
+		"   coalesce(bool_or(d.transaction_id IS DISTINCT FROM pg_current_xact_id_if_assigned()), false) AS elsewhere"
+		"  FROM delete_guard.decision d WHERE d.request_id = r.request_id AND d.kind = 'use') u"
+		" WHERE r.request_id = $1";
+	Oid			argtype = INT8OID;
+	Datum		arg = Int64GetDatum(request_id);
+	DgRequest  *request = palloc0(sizeof(DgRequest));
+	DgRoleState saved;
+
+	request->request_id = request_id;
+	dg_own_connect(&saved);
+	dg_own_query(query, 1, &argtype, &arg, NULL, false, 1);
+	if (SPI_processed == 1)
+		request_from_tuple(request, SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+	else
+		request->operation = NULL;
+	dg_own_finish(&saved);
+	return request->operation ? request : NULL;
+}
+
+/* Fill a request from the query's row, copied to the request's own context */
+static void
+request_from_tuple(DgRequest *request, HeapTuple tuple, TupleDesc desc)
+{
+	MemoryContext context = GetMemoryChunkContext(request);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	bool		isnull;
+	Datum		d;
+
+	request->requester.roleid = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
+	request->requester.name = copy_text(tuple, desc, 2, context);
+	request->requester.authn = copy_text(tuple, desc, 3, context);
+	request->operation = copy_text(tuple, desc, 4, context);
+	request->table_id = DatumGetObjectId(SPI_getbinval(tuple, desc, 5, &isnull));
+	request->table_name = copy_text(tuple, desc, 6, context);
+	d = SPI_getbinval(tuple, desc, 7, &isnull);
+	if (!isnull)
+	{
+		bytea	   *digests = DatumGetByteaPCopy(d);
+
+		request->entries = (DgRowEntry *) VARDATA(digests);
+		request->nentries = (VARSIZE(digests) - VARHDRSZ) / sizeof(DgRowEntry);
+	}
+	d = SPI_getbinval(tuple, desc, 8, &isnull);
+	if (!isnull)
+		request->keys = DatumGetJsonbPCopy(d);
+	request->approvals_needed = DatumGetInt32(SPI_getbinval(tuple, desc, 9, &isnull));
+	request->requested_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 11, &isnull));
+	request->expired = DatumGetBool(SPI_getbinval(tuple, desc, 10, &isnull));
+	request->approvals = DatumGetInt32(SPI_getbinval(tuple, desc, 12, &isnull));
+	request->approved_by = copy_text(tuple, desc, 13, context);
+	request->usable_until_over = DatumGetBool(SPI_getbinval(tuple, desc, 14, &isnull));
+	request->closed = DatumGetBool(SPI_getbinval(tuple, desc, 15, &isnull));
+	request->used_here = DatumGetBool(SPI_getbinval(tuple, desc, 16, &isnull));
+	request->used_elsewhere = DatumGetBool(SPI_getbinval(tuple, desc, 17, &isnull));
+	request->break_glass = DatumGetBool(SPI_getbinval(tuple, desc, 18, &isnull));
+	MemoryContextSwitchTo(old);
+}
+
+/* A column as text in the given context, NULL for NULL */
+static char *
+copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContext context)
+{
+	char	   *text = SPI_getvalue(tuple, desc, attnum);
+
+	return text ? MemoryContextStrdup(context, text) : NULL;
+}
+
+/*
+ * The requests that delete_guard.approval names, locked.  List of DgRequest
+ * in the current context; a number that is no request is left out.
+ */
+List *
+dg_requests_named(void)
+{
+	List	   *result = NIL;
+	char	   *copy;
+	char	   *save = NULL;
+
+	if (dg_approval == NULL || dg_approval[0] == '\0')
+		return NIL;
+	copy = pstrdup(dg_approval);
+	for (char *word = strtok_r(copy, ", ", &save); word; word = strtok_r(NULL, ", ", &save))
+	{
+		int64		request_id;
+		DgRequest  *request;
+
+		errno = 0;
+		request_id = strtoll(word, NULL, 10);
+		if (errno != 0 || request_id <= 0)
+			continue;
+		dg_request_lock(request_id);
+		request = dg_request_load(request_id);
+		if (request)
+			result = lappend(result, request);
+	}
+	return result;
+}
+
+/*
+ * Why the current person cannot use a request for an operation on a table;
+ * NULL if it can be used.  A phrase for a message's detail, in the current
+ * context.
+ */
+const char *
+dg_request_problem(const DgRequest *request, const char *operation, Oid table_id)
+{
+	DgPerson	person = dg_person_current();
+
+	if (request->requester.roleid != person.roleid ||
+		strcmp(request->requester.name, person.name) != 0 ||
+		(request->requester.authn && person.authn &&
+		 strcmp(request->requester.authn, person.authn) != 0))
+		return "was made by somebody else";
+	if (request->table_id != table_id)
+		return psprintf("is about table %s", request->table_name);
+	if (strcmp(request->operation, operation) != 0)
+		return psprintf("is for the operation \"%s\"", request->operation);
+	if (request->closed)
+		return "was denied or cancelled";
+	if (request->used_elsewhere)
+		return "has been used";
+	if (!request->break_glass && request->approvals < request->approvals_needed)
+		return psprintf("has %d of %d approvals", request->approvals, request->approvals_needed);
+	if (request->usable_until_over)
+		return "was approved too long ago";
+	return NULL;
+}
+
+/*
+ * Does the request name this row in this state?  *key_known tells whether it
+ * names the row in any state.
+ */
+bool
+dg_request_covers(const DgRequest *request, const DgRowEntry *entry, bool *key_known)
+{
+	int			low = 0;
+	int			high = request->nentries;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (memcmp(request->entries[middle].key, entry->key, DG_KEY_DIGEST_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*key_known = false;
+	for (; low < request->nentries &&
+		 memcmp(request->entries[low].key, entry->key, DG_KEY_DIGEST_LEN) == 0; low++)
+	{
+		*key_known = true;
+		if (memcmp(request->entries[low].row, entry->row, DG_KEY_DIGEST_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is the radius not larger than what enough approvers saw?
+ */
+bool
+dg_request_radius_fits(const DgRequest *request, Jsonb *radius)
+{
+	static const char *const query =
+		"SELECT count(*)::int4 FROM delete_guard.decision d, delete_guard.request r"
+		" WHERE d.request_id = $1 AND r.request_id = $1"
+		" AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
+		"  AND EXISTS (SELECT FROM delete_guard.approver p"
+		"   WHERE p.role::oid = d.person AND p.role_name = d.person_name"
+		"   AND p.role_name = pg_get_userbyid(d.person)"
+		"   AND p.table_id::oid IN (0, r.table_id::oid))))"
+		" AND NOT EXISTS (SELECT FROM"
+		"  jsonb_to_recordset($2) AS n(cut bool, \"table\" text, reference text, depth int4, rows int8)"
+		"  LEFT JOIN jsonb_to_recordset(d.blast_radius) AS s(cut bool, \"table\" text, reference text, depth int4, rows int8)"
+		"  ON (n.\"table\", n.reference, n.depth) = (s.\"table\", s.reference, s.depth) OR (n.cut AND s.cut)"
+		"  WHERE CASE WHEN n.cut THEN s.cut IS NULL ELSE n.rows > coalesce(s.rows, 0) END)";
+	Oid			argtypes[2] = {INT8OID, JSONBOID};
+	Datum		args[2] = {Int64GetDatum(request->request_id), PointerGetDatum(radius)};
+	DgRoleState saved;
+	bool		isnull;
+	int			fitting;
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 2, argtypes, args, NULL, false, 1);
+	fitting = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	dg_own_finish(&saved);
+	return fitting >= (request->break_glass ? 1 : request->approvals_needed);
+}
+
+/* ---------------------------------------------------------------------
+ * Decisions
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * Add a decision of the current person.  The request is locked.
+ */
+void
+dg_decision_insert(int64 request_id, const char *kind, const char *comment,
+				   Jsonb *radius, int64 event_id)
+{
+	static const char *const query =
+		"INSERT INTO delete_guard.decision (decision_id, request_id, kind, person,"
+		" person_name, person_authn, decided_at, valid_until, comment, blast_radius,"
+		" transaction_id, event_id) VALUES (pg_catalog.nextval('delete_guard.decision_id'),"
+		" $1, $2, $3, $4, $5, clock_timestamp(), clock_timestamp() + $6 * interval '1 second',"
+		" $7, $8, pg_current_xact_id(), $9)";
+	DgPerson	person = dg_person_current();
+	bool		lasting = strcmp(kind, "approve") == 0 || strcmp(kind, "break_glass") == 0;
+	Oid			argtypes[9] = {INT8OID, TEXTOID, OIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, JSONBOID, INT8OID};
+	Datum		args[9];
+	char		nulls[10] = "         ";
+	DgRoleState saved;
+
+	args[0] = Int64GetDatum(request_id);
+	args[1] = CStringGetTextDatum(kind);
+	args[2] = ObjectIdGetDatum(person.roleid);
+	args[3] = CStringGetTextDatum(person.name);
+	args[4] = person.authn ? CStringGetTextDatum(person.authn) : (Datum) 0;
+	nulls[4] = person.authn ? ' ' : 'n';
+	args[5] = Int32GetDatum(dg_approval_lifetime);
+	nulls[5] = lasting ? ' ' : 'n';
+	args[6] = comment ? CStringGetTextDatum(comment) : (Datum) 0;
+	nulls[6] = comment ? ' ' : 'n';
+	args[7] = PointerGetDatum(radius);
+	nulls[7] = radius ? ' ' : 'n';
+	args[8] = Int64GetDatum(event_id);
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 9, argtypes, args, nulls, false, 0);
+	dg_own_finish(&saved);
+}
+
+/*
+ * Use a request in this transaction, once; further statements go on using it.
+ */
+void
+dg_request_use(const DgRequest *request, int64 event_id)
+{
+	if (!request->used_here)
+		dg_decision_insert(request->request_id, "use", NULL, NULL, event_id);
+	used_in_transaction = true;
+}
+
+/*
+ * Is this person an approver for the table, named no later than since?  The
+ * role must be the one that was named, by OID and by name.
+ */
+bool
+dg_is_approver(const DgPerson *person, Oid table_id, TimestampTz since)
+{
+	static const char *const query =
+		"SELECT FROM delete_guard.approver p WHERE p.role::oid = $1 AND p.role_name = $2"
+		" AND p.table_id::oid IN (0, $3) AND p.added_at <= $4";
+	Oid			argtypes[4] = {OIDOID, TEXTOID, OIDOID, TIMESTAMPTZOID};
+	Datum		args[4] = {ObjectIdGetDatum(person->roleid), CStringGetTextDatum(person->name),
+	ObjectIdGetDatum(table_id), TimestampTzGetDatum(since)};
+	DgRoleState saved;
+	bool		result;
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 4, argtypes, args, NULL, false, 1);
+	result = SPI_processed > 0;
+	dg_own_finish(&saved);
+	return result;
+}
+
+/* ---------------------------------------------------------------------
+ * Covered rows
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * From now on, in this transaction, the row with this key may go: an approved
+ * removal cascades to it.
+ */
+void
+dg_cover_add(Oid table_id, const uint8 *key_digest)
+{
+	DgCovered	key;
+
+	if (covered == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = sizeof(DgCovered);
+		ctl.entrysize = sizeof(DgCovered);
+		ctl.hcxt = TopTransactionContext;
+		covered = hash_create("delete_guard covered rows", 64, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	memset(&key, 0, sizeof(key));
+	key.table_id = table_id;
+	memcpy(key.key, key_digest, DG_KEY_DIGEST_LEN);
+	(void) hash_search(covered, &key, HASH_ENTER, NULL);
+}
+
+/*
+ * Does an approved removal of this transaction cascade to this row?
+ */
+bool
+dg_cover_find(Oid table_id, const uint8 *key_digest)
+{
+	DgCovered	key;
+
+	if (covered == NULL)
+		return false;
+	memset(&key, 0, sizeof(key));
+	key.table_id = table_id;
+	memcpy(key.key, key_digest, DG_KEY_DIGEST_LEN);
+	return hash_search(covered, &key, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * Is any row covered?
+ */
+bool
+dg_cover_any(void)
+{
+	return covered != NULL;
+}
+
+/* ---------------------------------------------------------------------
+ * Ends of transactions
+ * ---------------------------------------------------------------------
+ */
+
+/* At the end of a transaction the flag, covered rows and uses are forgotten */
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			clear_flag();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (used_in_transaction)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has used an approval")));
+			clear_flag();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			covered = NULL;
+			used_in_transaction = false;
+			break;
+		default:
+			break;
+	}
+}
+
+/* A rolled back part may hold the use that covered rows */
+static void
+subxact_callback(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && covered)
+	{
+		hash_destroy(covered);
+		covered = NULL;
+	}
+}
+
+/* A plain SET lasts no longer than its transaction */
+static void
+clear_flag(void)
+{
+	if (dg_approval && dg_approval[0] != '\0')
+		(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+}

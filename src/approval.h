@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * approval.h
+ *	  requests, and what became of them
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_APPROVAL_H
+#define DELETE_GUARD_APPROVAL_H
+
+#include "datatype/timestamp.h"
+#include "identity.h"
+#include "rowset.h"
+
+/* A request as stored, with what was decided; in the caller's context */
+typedef struct DgRequest
+{
+	int64		request_id;
+	DgPerson	requester;
+	char	   *operation;
+	Oid			table_id;
+	char	   *table_name;
+	int			nentries;
+	DgRowEntry *entries;		/* sorted */
+	Jsonb	   *keys;
+	int			approvals_needed;
+	int			approvals;		/* given by persons who still may */
+	char	   *approved_by;	/* their names, separated by commas */
+	TimestampTz requested_at;
+	bool		expired;		/* its time to be approved is over */
+	bool		usable_until_over;	/* the time to be used is over */
+	bool		closed;			/* denied or cancelled */
+	bool		used_here;		/* used by this transaction */
+	bool		used_elsewhere;
+	bool		break_glass;
+} DgRequest;
+
+/* Column numbers of delete_guard.request */
+#define Anum_request_request_id 1
+#define Anum_request_event_id 2
+#define Anum_request_requested_at 3
+#define Anum_request_expires_at 4
+#define Anum_request_requester 5
+#define Anum_request_requested_by 6
+#define Anum_request_requester_authn 7
+#define Anum_request_operation 8
+#define Anum_request_table_id 9
+#define Anum_request_table_name 10
+#define Anum_request_key_columns 11
+#define Anum_request_keys 12
+#define Anum_request_row_count 13
+#define Anum_request_digests 14
+#define Anum_request_fingerprint 15
+#define Anum_request_blast_radius 16
+#define Anum_request_reason 17
+#define Anum_request_action 18
+#define Anum_request_approvals_needed 19
+#define Natts_request 19
+
+extern void dg_request_values(const char *operation, Oid table_id,
+							  const DgRowSet *rows, Jsonb *radius,
+							  const char *reason, int approvals_needed,
+							  Datum *values, bool *isnull);
+extern int64 dg_request_insert(Datum *values, bool *isnull, int64 event_id);
+extern void dg_request_lock(int64 request_id);
+extern DgRequest *dg_request_load(int64 request_id);
+extern List *dg_requests_named(void);
+extern const char *dg_request_problem(const DgRequest *request,
+									  const char *operation, Oid table_id);
+extern bool dg_request_covers(const DgRequest *request,
+							  const DgRowEntry *entry, bool *key_known);
+extern bool dg_request_radius_fits(const DgRequest *request, Jsonb *radius);
+extern void dg_decision_insert(int64 request_id, const char *kind,
+							   const char *comment, Jsonb *radius,
+							   int64 event_id);
+extern void dg_request_use(const DgRequest *request, int64 event_id);
+extern bool dg_is_approver(const DgPerson *person, Oid table_id,
+						   TimestampTz since);
+extern void dg_cover_add(Oid table_id, const uint8 *key_digest);
+extern bool dg_cover_find(Oid table_id, const uint8 *key_digest);
+extern bool dg_cover_any(void);
+extern void dg_approval_init(void);
+
+#endif							/* DELETE_GUARD_APPROVAL_H */

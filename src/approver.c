@@ -1,0 +1,144 @@
+/*-------------------------------------------------------------------------
+ *
+ * approver.c
+ *	  SQL functions add_approver and remove_approver
+ *
+ * Rights: approvers of one table are named by its owner; approvers of every
+ * table by the owner of the extension.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "catalog.h"
+#include "sql.h"
+#include "steps.h"
+
+PG_FUNCTION_INFO_V1(delete_guard_add_approver);
+PG_FUNCTION_INFO_V1(delete_guard_remove_approver);
+
+static char *role_argument(FunctionCallInfo fcinfo, int argno);
+static Oid	scope_argument(FunctionCallInfo fcinfo, int argno);
+static bool role_can_login(Oid roleid);
+
+/*
+ * add_approver(role name, table regclass)
+ */
+Datum
+delete_guard_add_approver(PG_FUNCTION_ARGS)
+{
+	char	   *role = role_argument(fcinfo, 0);
+	Oid			roleid = get_role_oid(role, false);
+	Oid			table_id = scope_argument(fcinfo, 1);
+	Oid			argtypes[3] = {OIDOID, TEXTOID, OIDOID};
+	Datum		args[3] = {ObjectIdGetDatum(roleid), CStringGetTextDatum(role),
+	ObjectIdGetDatum(table_id)};
+	DgRoleState saved;
+
+	if (!role_can_login(roleid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("role \"%s\" cannot log in", role),
+				 errdetail("An approver is a person: approvals count for the role that authenticated, not for roles it is a member of.")));
+	dg_own_connect(&saved);
+	dg_own_query("INSERT INTO delete_guard.approver (role, role_name, table_id, added_by, added_at)"
+				 " VALUES ($1::regrole, $2, $3::regclass, session_user, clock_timestamp())"
+				 " ON CONFLICT (role, table_id) DO UPDATE SET role_name = excluded.role_name,"
+				 " added_by = excluded.added_by, added_at = excluded.added_at"
+				 " WHERE approver.role_name <> excluded.role_name",
+				 3, argtypes, args, NULL, false, 0);
+	dg_own_finish(&saved);
+	dg_journal_step("add_approver", table_id, "{\"role\":%s}", dg_quote_json(role));
+	PG_RETURN_VOID();
+}
+
+/*
+ * remove_approver(role name, table regclass)
+ */
+Datum
+delete_guard_remove_approver(PG_FUNCTION_ARGS)
+{
+	char	   *role = role_argument(fcinfo, 0);
+	Oid			table_id = scope_argument(fcinfo, 1);
+	Oid			argtypes[2] = {TEXTOID, OIDOID};
+	Datum		args[2] = {CStringGetTextDatum(role), ObjectIdGetDatum(table_id)};
+	DgRoleState saved;
+	bool		found;
+
+	dg_own_connect(&saved);
+	dg_own_query("DELETE FROM delete_guard.approver WHERE role_name = $1 AND table_id::oid = $2",
+				 2, argtypes, args, NULL, false, 0);
+	found = SPI_processed > 0;
+	dg_own_finish(&saved);
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 OidIsValid(table_id) ?
+				 errmsg("role \"%s\" is not an approver for table \"%s\"", role, get_rel_name(table_id)) :
+				 errmsg("role \"%s\" is not an approver for all tables", role)));
+	dg_journal_step("remove_approver", table_id, "{\"role\":%s}", dg_quote_json(role));
+	PG_RETURN_VOID();
+}
+
+/* The role's name; must not be NULL */
+static char *
+role_argument(FunctionCallInfo fcinfo, int argno)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("role must not be null")));
+	return pstrdup(NameStr(*PG_GETARG_NAME(argno)));
+}
+
+/*
+ * The table, InvalidOid for all; raises an error unless the current role may
+ * name approvers for it.
+ */
+static Oid
+scope_argument(FunctionCallInfo fcinfo, int argno)
+{
+	Oid			table_id = PG_ARGISNULL(argno) ? InvalidOid :
+		dg_table_argument(fcinfo, argno, "table");
+	DgProtection protection;
+
+	if (OidIsValid(table_id))
+	{
+		dg_require_owner(table_id);
+		if (!dg_protection_read(table_id, &protection))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("table \"%s\" is not protected", get_rel_name(table_id))));
+	}
+	else if (!has_privs_of_role(GetUserId(), dg_own_owner()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the approvers for all tables"),
+				 errhint("The owner of the extension delete_guard can do this; the owner of a table can name approvers for that table.")));
+	return table_id;
+}
+
+/* May the role log in? */
+static bool
+role_can_login(Oid roleid)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(roleid));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}

@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * arm.c
+ *	  the triggers on protected tables
+ *
+ * A table is "armed" when it and everything below it has these triggers, all
+ * ENABLE ALWAYS, so that they fire under session_replication_role = replica
+ * and in the logical replication worker too:
+ *
+ *	00_delete_guard_delete		AFTER DELETE, each row; on a plain table with
+ *								REFERENCING OLD TABLE
+ *	00_delete_guard_key			AFTER UPDATE, each row, WHEN a column that can
+ *								be referred to changes
+ *	00_delete_guard_truncate	BEFORE TRUNCATE
+ *	00_delete_guard_end_delete	AFTER DELETE, each statement; not on plain tables
+ *	00_delete_guard_end_update	AFTER UPDATE, each statement
+ *
+ * AFTER ROW triggers fire in byte order of their names (CREATE TRIGGER), so
+ * these come before RI_ConstraintTrigger_*.  Row triggers on a partitioned
+ * table are cloned to its partitions; the others, and those on inheritance
+ * children, are made for each table.  The key trigger has no column list, as
+ * another trigger may change a column that the statement does not name.
+ *
+ * Triggers are created as the bootstrap superuser, since nobody else may
+ * execute the trigger functions; the statements hold quoted names only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/transam.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "arm.h"
+#include "catalog.h"
+#include "reference.h"
+#include "sql.h"
+
+#define TRIGGER_DELETE "00_delete_guard_delete"
+#define TRIGGER_KEY "00_delete_guard_key"
+#define TRIGGER_TRUNCATE "00_delete_guard_truncate"
+#define TRIGGER_END_DELETE "00_delete_guard_end_delete"
+#define TRIGGER_END_UPDATE "00_delete_guard_end_update"
+
+static void arm_relation(Oid relid, Oid root);
+static void create_trigger(Oid relid, const char *name, const char *events,
+						   const char *level, const char *function);
+static void drop_trigger(Oid relid, const char *name);
+static char *key_condition(Oid relid);
+static List *key_candidates(Oid relid);
+static void run(const char *fmt,...) pg_attribute_printf(1, 2);
+
+/*
+ * The relation and everything below it: partitions, inheritance children.
+ * Locked as TRUNCATE's and CREATE TRIGGER's concerns need (SHARE ROW
+ * EXCLUSIVE), to the end of the transaction.
+ */
+List *
+dg_hierarchy(Oid relid)
+{
+	return find_all_inheritors(relid, ShareRowExclusiveLock, NULL);
+}
+
+/*
+ * Create or replace all triggers on a table and everything below it.
+ */
+void
+dg_arm(Oid relid)
+{
+	DgRoleState saved;
+	ListCell   *lc;
+	List	   *relids = dg_hierarchy(relid);
+
+	dg_act_as(BOOTSTRAP_SUPERUSERID, &saved);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	foreach(lc, relids)
+		arm_relation(lfirst_oid(lc), relid);
+	SPI_finish();
+	dg_act_back(&saved);
+}
+
+/*
+ * Drop all triggers from a table and everything below it.
+ */
+void
+dg_disarm(Oid relid)
+{
+	static const char *const names[] = {TRIGGER_DELETE, TRIGGER_KEY,
+	TRIGGER_TRUNCATE, TRIGGER_END_DELETE, TRIGGER_END_UPDATE};
+	DgRoleState saved;
+	ListCell   *lc;
+	List	   *relids = dg_hierarchy(relid);
+
+	dg_act_as(BOOTSTRAP_SUPERUSERID, &saved);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	foreach(lc, relids)
+	{
+		for (int i = 0; i < lengthof(names); i++)
+		{
+			/* clones go with the trigger they were cloned from */
+			if (lfirst_oid(lc) != relid && get_rel_relispartition(lfirst_oid(lc)) && i < 2)
+				continue;
+			drop_trigger(lfirst_oid(lc), names[i]);
+		}
+	}
+	SPI_finish();
+	dg_act_back(&saved);
+}
+
+/* Create the triggers of one relation of a hierarchy */
+static void
+arm_relation(Oid relid, Oid root)
+{
+	char		relkind = get_rel_relkind(relid);
+	bool		cloned = relid != root && get_rel_relispartition(relid);
+	bool		plain = relkind == RELKIND_RELATION && !get_rel_relispartition(relid) &&
+		relid == root && !has_subclass(relid) && list_length(dg_ancestors(relid)) == 1;
+
+	if (!cloned)
+	{
+		/*
+		 * replacing cannot change whether there is a transition table on a
+		 * table that has become a partition, so drop first
+		 */
+		drop_trigger(relid, TRIGGER_DELETE);
+		create_trigger(relid, TRIGGER_DELETE, "AFTER DELETE",
+					   plain ? "REFERENCING OLD TABLE AS old_rows FOR EACH ROW" : "FOR EACH ROW",
+					   "_guard_rows");
+		drop_trigger(relid, TRIGGER_KEY);
+		create_trigger(relid, TRIGGER_KEY, "AFTER UPDATE",
+					   psprintf("FOR EACH ROW %s", key_condition(relid)), "_guard_rows");
+	}
+	create_trigger(relid, TRIGGER_TRUNCATE, "BEFORE TRUNCATE", "FOR EACH STATEMENT",
+				   "_guard_truncate");
+	create_trigger(relid, TRIGGER_END_UPDATE, "AFTER UPDATE", "FOR EACH STATEMENT",
+				   "_guard_end");
+	if (plain)
+		drop_trigger(relid, TRIGGER_END_DELETE);
+	else
+		create_trigger(relid, TRIGGER_END_DELETE, "AFTER DELETE", "FOR EACH STATEMENT",
+					   "_guard_end");
+}
+
+/* Create or replace one trigger and have it fire always */
+static void
+create_trigger(Oid relid, const char *name, const char *events, const char *level,
+			   const char *function)
+{
+	const char *table = dg_qualified_name(relid);
+
+	run("CREATE OR REPLACE TRIGGER \"%s\" %s ON %s %s EXECUTE FUNCTION delete_guard.%s()",
+		name, events, table, level, function);
+	run("ALTER TABLE %s ENABLE ALWAYS TRIGGER \"%s\"", table, name);
+}
+
+/* Drop one trigger, if it is there */
+static void
+drop_trigger(Oid relid, const char *name)
+{
+	if (OidIsValid(get_trigger_oid(relid, name, true)))
+		run("DROP TRIGGER \"%s\" ON %s", name, dg_qualified_name(relid));
+}
+
+/*
+ * WHEN clause of the key trigger: any column changes that rows can be referred
+ * to by.  Values of types that are not built in are compared by their bytes,
+ * so that no operator has to be found for them.
+ */
+static char *
+key_condition(Oid relid)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, key_candidates(relid))
+	{
+		const char *column = quote_identifier(get_attname(relid, lfirst_int(lc), false));
+		Oid			type = getBaseType(get_atttype(relid, lfirst_int(lc)));
+
+		appendStringInfoString(&buf, buf.len == 0 ? "WHEN (" : " OR ");
+		if (type < FirstGenbkiObjectId && OidIsValid(get_element_type(type)) == false &&
+			type_is_rowtype(type) == false)
+			appendStringInfo(&buf, "OLD.%s IS DISTINCT FROM NEW.%s", column, column);
+		else
+			appendStringInfo(&buf, "ROW(OLD.%s) OPERATOR(pg_catalog.*<>) ROW(NEW.%s)", column, column);
+	}
+	if (buf.len > 0)
+		appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+/*
+ * Columns of every unique index (a foreign key can be declared on each), and
+ * those that references use today.  List of attribute numbers.
+ */
+static List *
+key_candidates(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	DgTable    *table;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		for (int i = 0; form->indisunique && i < form->indnkeyatts; i++)
+		{
+			if (form->indkey.values[i] > 0)
+				result = list_append_unique_int(result, form->indkey.values[i]);
+		}
+		index_close(index, AccessShareLock);
+	}
+	table = dg_table_acquire(relid);
+	for (int i = 0; i < table->nkey_columns; i++)
+		result = list_append_unique_int(result, table->key_columns[i]);
+	dg_table_release(table);
+	relation_close(rel, AccessShareLock);
+	return result;
+}
+
+/* Run one utility statement */
+static void
+run(const char *fmt,...)
+{
+	StringInfoData buf;
+	int			result;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	result = SPI_execute(buf.data, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "could not run \"%s\": %s", buf.data, SPI_result_code_string(result));
+	pfree(buf.data);
+}

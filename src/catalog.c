@@ -1,0 +1,359 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *	  protected tables and declared references, as stored; cache signals
+ *
+ * Words.  A "protection" is one row of protected_table; it covers the table
+ * and everything below it (partitions, inheritance children).  A
+ * "declaration" is one row of declared_reference.  The "generation" is a
+ * number that grows whenever something that was watched may have changed;
+ * caches built from what this module reads compare it.
+ *
+ * Invalidation.  Every change to an own table sends a relcache invalidation
+ * for it (dg_catalog_changed), so that other backends see it when they next
+ * accept messages, which is at the latest when they lock a relation.  Changes
+ * to foreign keys, indexes and columns of the tables concerned send relcache
+ * invalidations by themselves.  The callback only bumps the generation.
+ *
+ * Own tables are read by a sequential scan under a fresh catalog snapshot:
+ * they hold a row per protected table or association, and are read only when
+ * a cache entry is built.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_inherits.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "catalog.h"
+#include "sql.h"
+
+/* Column numbers of the own tables read here */
+#define Anum_protected_table_table_id 1
+#define Anum_protected_table_mode 2
+#define Anum_protected_table_scope 3
+#define Anum_protected_table_approvals 4
+#define Natts_protected_table 6
+
+#define Anum_declared_name 1
+#define Anum_declared_referencing 2
+#define Anum_declared_referencing_columns 3
+#define Anum_declared_referencing_attnums 4
+#define Anum_declared_referencing_oid 5
+#define Anum_declared_referenced 6
+#define Anum_declared_referenced_columns 7
+#define Anum_declared_referenced_attnums 8
+#define Anum_declared_referenced_oid 9
+#define Anum_declared_condition 10
+#define Natts_declared 12
+
+/* Relations whose invalidation bumps the generation; lives for the backend */
+static HTAB *watched = NULL;
+static uint64 generation = 1;
+static bool callback_registered = false;
+
+static void relcache_callback(Datum arg, Oid relid);
+static void prepare_watching(void);
+static bool declaration_from_tuple(HeapTuple tuple, TupleDesc desc,
+								   List *relids, DgDeclaration *declaration);
+static int	resolve_columns(Oid relid, Datum names, Datum attnums,
+							Oid recorded_oid, int16 *result);
+
+/*
+ * The relation itself and everything it is a partition or a child of, nearest
+ * first.  List of OIDs in the current context.
+ */
+List *
+dg_ancestors(Oid relid)
+{
+	List	   *result = list_make1_oid(relid);
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+
+	for (int i = 0; i < list_length(result); i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(list_nth_oid(result, i)));
+		scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true,
+								  NULL, 1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			result = list_append_unique_oid(result,
+											((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+		systable_endscan(scan);
+	}
+	table_close(inherits, AccessShareLock);
+	return result;
+}
+
+/*
+ * Read the protection registered for exactly this relation.  False if there
+ * is none.
+ */
+bool
+dg_protection_read(Oid relid, DgProtection *protection)
+{
+	Relation	rel = table_open(dg_own_relation("protected_table"), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	ScanKeyInit(&key, Anum_protected_table_table_id, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		Datum		values[Natts_protected_table];
+		bool		nulls[Natts_protected_table];
+		char	   *mode;
+		char	   *scope;
+
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		mode = TextDatumGetCString(values[Anum_protected_table_mode - 1]);
+		scope = TextDatumGetCString(values[Anum_protected_table_scope - 1]);
+		protection->relid = relid;
+		protection->mode = strcmp(mode, "log") == 0 ? DG_MODE_LOG : DG_MODE_BLOCK;
+		protection->scope = strcmp(scope, "referenced") == 0 ? DG_SCOPE_REFERENCED : DG_SCOPE_ALL;
+		protection->approvals = DatumGetInt32(values[Anum_protected_table_approvals - 1]);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Find the protection that covers a relation: its own, or that of the nearest
+ * table above it.
+ */
+bool
+dg_protection_find(Oid relid, DgProtection *protection)
+{
+	List	   *relids = dg_ancestors(relid);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (dg_protection_read(lfirst_oid(lc), protection))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * All declarations that refer to one of these relations.  List of
+ * DgDeclaration in the current context.  A declaration whose columns or
+ * tables are gone is left out; health() reports it.
+ */
+List *
+dg_declarations_to(List *relids)
+{
+	Relation	rel = table_open(dg_own_relation("declared_reference"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	List	   *result = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		DgDeclaration *declaration = palloc0(sizeof(DgDeclaration));
+
+		if (declaration_from_tuple(tuple, RelationGetDescr(rel), relids, declaration))
+			result = lappend(result, declaration);
+		else
+			pfree(declaration);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/* Fill a declaration; false if it does not refer to relids or is void */
+static bool
+declaration_from_tuple(HeapTuple tuple, TupleDesc desc, List *relids,
+					   DgDeclaration *declaration)
+{
+	Datum		values[Natts_declared];
+	bool		nulls[Natts_declared];
+
+	heap_deform_tuple(tuple, desc, values, nulls);
+	declaration->referenced = DatumGetObjectId(values[Anum_declared_referenced - 1]);
+	if (!list_member_oid(relids, declaration->referenced))
+		return false;
+	declaration->referencing = DatumGetObjectId(values[Anum_declared_referencing - 1]);
+	declaration->ncolumns =
+		resolve_columns(declaration->referencing,
+						values[Anum_declared_referencing_columns - 1],
+						values[Anum_declared_referencing_attnums - 1],
+						DatumGetObjectId(values[Anum_declared_referencing_oid - 1]),
+						declaration->referencing_attnums);
+	if (declaration->ncolumns == 0 ||
+		resolve_columns(declaration->referenced,
+						values[Anum_declared_referenced_columns - 1],
+						values[Anum_declared_referenced_attnums - 1],
+						DatumGetObjectId(values[Anum_declared_referenced_oid - 1]),
+						declaration->referenced_attnums) != declaration->ncolumns)
+		return false;
+	declaration->name = TextDatumGetCString(values[Anum_declared_name - 1]);
+	if (!nulls[Anum_declared_condition - 1])
+		declaration->condition = TextDatumGetCString(values[Anum_declared_condition - 1]);
+	return true;
+}
+
+/*
+ * Today's numbers of recorded columns; returns how many, 0 if one is gone.
+ * The recorded numbers lead as long as the table is the one they were
+ * recorded for; after a dump and restore the names do.
+ */
+static int
+resolve_columns(Oid relid, Datum names, Datum attnums, Oid recorded_oid,
+				int16 *result)
+{
+	Datum	   *name;
+	Datum	   *attnum;
+	int			nnames;
+	int			nattnums;
+
+	deconstruct_array(DatumGetArrayTypeP(names), NAMEOID, NAMEDATALEN, false,
+					  TYPALIGN_CHAR, &name, NULL, &nnames);
+	deconstruct_array(DatumGetArrayTypeP(attnums), INT2OID, sizeof(int16), true,
+					  TYPALIGN_SHORT, &attnum, NULL, &nattnums);
+	if (nnames > DG_MAX_KEYS || (relid == recorded_oid && nattnums != nnames))
+		return 0;
+	for (int i = 0; i < nnames; i++)
+	{
+		if (relid == recorded_oid)
+		{
+			result[i] = DatumGetInt16(attnum[i]);
+			if (!OidIsValid(get_atttype(relid, result[i])))
+				return 0;
+		}
+		else
+		{
+			result[i] = get_attnum(relid, NameStr(*DatumGetName(name[i])));
+			if (result[i] == InvalidAttrNumber)
+				return 0;
+		}
+	}
+	return nnames;
+}
+
+/* The word stored for a mode */
+const char *
+dg_mode_name(DgMode mode)
+{
+	return mode == DG_MODE_LOG ? "log" : "block";
+}
+
+/* The word stored for a scope */
+const char *
+dg_scope_name(DgScope scope)
+{
+	return scope == DG_SCOPE_REFERENCED ? "referenced" : "all";
+}
+
+/*
+ * Schema-qualified, quoted name of a relation, in the current context; its
+ * OID as text if it is gone.
+ */
+char *
+dg_qualified_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		return psprintf("%u", relid);
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+/*
+ * Tell every backend that one of the own tables changed, effective when this
+ * transaction commits (and in this backend with the next command).
+ */
+void
+dg_catalog_changed(const char *own_table)
+{
+	CacheInvalidateRelcacheByRelid(dg_own_relation(own_table));
+	generation++;
+}
+
+/*
+ * From now on a relcache invalidation of relid bumps the generation.
+ */
+void
+dg_catalog_watch(Oid relid)
+{
+	prepare_watching();
+	(void) hash_search(watched, &relid, HASH_ENTER, NULL);
+}
+
+/*
+ * The number that caches compare.
+ */
+uint64
+dg_catalog_generation(void)
+{
+	return generation;
+}
+
+/*
+ * Forget what is watched; for the owner of a cache that starts afresh.  The
+ * own tables stay watched.
+ */
+void
+dg_catalog_unwatch_all(void)
+{
+	if (watched)
+		hash_destroy(watched);
+	watched = NULL;
+	prepare_watching();
+	dg_catalog_watch(dg_own_relation("protected_table"));
+	dg_catalog_watch(dg_own_relation("declared_reference"));
+}
+
+/* Create the table of watched relations; register the callback once */
+static void
+prepare_watching(void)
+{
+	HASHCTL		ctl;
+
+	if (!callback_registered)
+	{
+		CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+		callback_registered = true;
+	}
+	if (watched == NULL)
+	{
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(Oid);
+		ctl.hcxt = CacheMemoryContext;
+		watched = hash_create("delete_guard watched relations", 64, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+}
+
+/* Relcache callback: relid 0 stands for every relation */
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	if (watched == NULL)
+		return;
+	if (relid == InvalidOid ||
+		hash_search(watched, &relid, HASH_FIND, NULL) != NULL)
+		generation++;
+}

@@ -1,0 +1,419 @@
+/*-------------------------------------------------------------------------
+ *
+ * declare.c
+ *	  SQL functions about references: declare_reference, forget_reference,
+ *	  references_to
+ *
+ * Rights: declaring a reference needs ownership of both tables, as its
+ * condition runs as the owner of the referencing one.
+ *
+ * Locks: SHARE ROW EXCLUSIVE on the referenced table, as ADD FOREIGN KEY takes,
+ * so that no removal is under way that would not know of the reference.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "arm.h"
+#include "catalog.h"
+#include "reference.h"
+#include "sql.h"
+#include "steps.h"
+
+PG_FUNCTION_INFO_V1(delete_guard_declare_reference);
+PG_FUNCTION_INFO_V1(delete_guard_forget_reference);
+PG_FUNCTION_INFO_V1(delete_guard_references_to);
+
+static int	column_numbers(Oid relid, ArrayType *names, int16 *attnums);
+static char *reference_name(Oid referencing, const int16 *attnums, int n);
+static void check_declaration(DgDeclaration *declaration);
+static void check_reference_side(Relation rel);
+static void check_columns(const DgDeclaration *declaration);
+static void check_condition(DgDeclaration *declaration);
+static void store_declaration(const DgDeclaration *declaration);
+static Datum name_array(Oid relid, const int16 *attnums, int n);
+static Datum int2_array(const int16 *numbers, int n);
+static bool same_declaration_exists(const DgDeclaration *declaration);
+
+/*
+ * declare_reference(referencing regclass, referencing_columns name[],
+ *					 referenced regclass, referenced_columns name[],
+ *					 condition text) returns text
+ */
+Datum
+delete_guard_declare_reference(PG_FUNCTION_ARGS)
+{
+	DgDeclaration declaration = {0};
+	DgProtection protection;
+	int			n;
+
+	declaration.referencing = dg_table_argument(fcinfo, 0, "referencing table");
+	declaration.referenced = dg_table_argument(fcinfo, 2, "referenced table");
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("referencing columns must not be null")));
+	LockRelationOid(declaration.referenced, ShareRowExclusiveLock);
+	LockRelationOid(declaration.referencing, AccessShareLock);
+	dg_require_owner(declaration.referenced);
+	dg_require_owner(declaration.referencing);
+
+	declaration.ncolumns = column_numbers(declaration.referencing, PG_GETARG_ARRAYTYPE_P(1),
+										  declaration.referencing_attnums);
+	if (PG_ARGISNULL(3))
+		n = dg_identity_columns(declaration.referenced, declaration.referenced_attnums);
+	else
+		n = column_numbers(declaration.referenced, PG_GETARG_ARRAYTYPE_P(3),
+						   declaration.referenced_attnums);
+	if (n != declaration.ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("number of referencing and referenced columns must agree"),
+				 errdetail("There are %d referencing and %d referenced columns.",
+						   declaration.ncolumns, n)));
+	if (!PG_ARGISNULL(4))
+		declaration.condition = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	check_declaration(&declaration);
+	declaration.name = reference_name(declaration.referencing, declaration.referencing_attnums,
+									  declaration.ncolumns);
+	store_declaration(&declaration);
+	dg_catalog_changed("declared_reference");
+	if (dg_protection_find(declaration.referenced, &protection))
+		dg_arm(protection.relid);
+
+	dg_journal_step("declare_reference", declaration.referenced, "{\"name\":%s,\"referencing\":%s}",
+				 dg_quote_json(declaration.name), dg_quote_json(dg_qualified_name(declaration.referencing)));
+	PG_RETURN_TEXT_P(cstring_to_text(declaration.name));
+}
+
+/* Numbers of named columns; raises an error for one that does not exist */
+static int
+column_numbers(Oid relid, ArrayType *names, int16 *attnums)
+{
+	Datum	   *name;
+	bool	   *isnull;
+	int			n;
+
+	deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &name, &isnull, &n);
+	if (n < 1 || n > DG_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("number of columns must be between 1 and %d", DG_MAX_KEYS)));
+	for (int i = 0; i < n; i++)
+	{
+		attnums[i] = isnull[i] ? InvalidAttrNumber :
+			get_attnum(relid, NameStr(*DatumGetName(name[i])));
+		if (attnums[i] <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							isnull[i] ? "" : NameStr(*DatumGetName(name[i])), get_rel_name(relid))));
+		for (int j = 0; j < i; j++)
+		{
+			if (attnums[j] == attnums[i])
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" appears twice", NameStr(*DatumGetName(name[i])))));
+		}
+	}
+	return n;
+}
+
+/* Can this association be followed? */
+static void
+check_declaration(DgDeclaration *declaration)
+{
+	Oid			relids[2] = {declaration->referencing, declaration->referenced};
+
+	for (int i = 0; i < 2; i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, find_all_inheritors(relids[i], AccessShareLock, NULL))
+		{
+			Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+
+			check_reference_side(rel);
+			relation_close(rel, NoLock);
+		}
+	}
+	check_columns(declaration);
+	if (declaration->condition)
+		check_condition(declaration);
+	if (same_declaration_exists(declaration))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("this reference from \"%s\" to \"%s\" is declared already",
+						get_rel_name(declaration->referencing),
+						get_rel_name(declaration->referenced))));
+}
+
+/* Kinds of relations that can stand on either side */
+static void
+check_reference_side(Relation rel)
+{
+	char		relkind = rel->rd_rel->relkind;
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot declare a reference with relation \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail_relkind_not_supported(relkind)));
+	if (IsSystemRelation(rel) || rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot declare a reference with table \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail("It is a system table or a temporary table.")));
+}
+
+/* Columns that can be compared, and a key to refer to */
+static void
+check_columns(const DgDeclaration *declaration)
+{
+	for (int i = 0; i < declaration->ncolumns; i++)
+	{
+		Oid			referenced = get_atttype(declaration->referenced,
+											 declaration->referenced_attnums[i]);
+		Oid			referencing = get_atttype(declaration->referencing,
+											  declaration->referencing_attnums[i]);
+		Oid			op;
+
+		if (!dg_column_operator(referenced, referencing, &op))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("columns \"%s\" and \"%s\" are of incompatible types: %s and %s",
+							get_attname(declaration->referencing, declaration->referencing_attnums[i], false),
+							get_attname(declaration->referenced, declaration->referenced_attnums[i], false),
+							format_type_be(referencing), format_type_be(referenced))));
+	}
+	if (!dg_has_unique_index(declaration->referenced, declaration->referenced_attnums,
+							 declaration->ncolumns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("there is no unique index on the referenced columns of table \"%s\"",
+						get_rel_name(declaration->referenced))));
+}
+
+/*
+ * Parse the condition as the caller means it now, and replace it by a text
+ * that means the same whatever the search_path is.
+ */
+static void
+check_condition(DgDeclaration *declaration)
+{
+	Expr	   *condition = dg_condition_parse(declaration->referencing, declaration->condition);
+	DgRoleState saved;
+
+	dg_act_as(GetUserId(), &saved);
+	declaration->condition = dg_condition_deparse(declaration->referencing, condition);
+	(void) dg_condition_parse(declaration->referencing, declaration->condition);
+	dg_act_back(&saved);
+}
+
+/* Is the same association declared already? */
+static bool
+same_declaration_exists(const DgDeclaration *declaration)
+{
+	ListCell   *lc;
+
+	foreach(lc, dg_declarations_to(list_make1_oid(declaration->referenced)))
+	{
+		DgDeclaration *other = lfirst(lc);
+
+		if (other->referencing == declaration->referencing &&
+			other->ncolumns == declaration->ncolumns &&
+			memcmp(other->referencing_attnums, declaration->referencing_attnums,
+				   sizeof(int16) * other->ncolumns) == 0 &&
+			memcmp(other->referenced_attnums, declaration->referenced_attnums,
+				   sizeof(int16) * other->ncolumns) == 0 &&
+			strcmp(other->condition ? other->condition : "",
+				   declaration->condition ? declaration->condition : "") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A free name for a reference: table and columns, with a number if taken */
+static char *
+reference_name(Oid referencing, const int16 *attnums, int n)
+{
+	static const char *const query =
+		"SELECT name FROM (SELECT $1 || CASE WHEN i = 1 THEN '' ELSE '_' || i END AS name, i"
+		"  FROM generate_series(1, 1 + (SELECT count(*) FROM delete_guard.declared_reference)) AS i) c"
+		" WHERE NOT EXISTS (SELECT FROM delete_guard.declared_reference d WHERE d.name = c.name)"
+		" ORDER BY i LIMIT 1";
+	StringInfoData buf;
+	Oid			argtype = TEXTOID;
+	Datum		arg;
+	DgRoleState saved;
+	char	   *result;
+	MemoryContext caller = CurrentMemoryContext;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, get_rel_name(referencing));
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "_%s", get_attname(referencing, attnums[i], false));
+	arg = CStringGetTextDatum(buf.data);
+	dg_own_connect(&saved);
+	dg_own_query(query, 1, &argtype, &arg, NULL, false, 1);
+	result = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0],
+													  SPI_tuptable->tupdesc, 1));
+	dg_own_finish(&saved);
+	return result;
+}
+
+/* Insert the row of a declaration */
+static void
+store_declaration(const DgDeclaration *declaration)
+{
+	int			n = declaration->ncolumns;
+	Oid			argtypes[8] = {TEXTOID, OIDOID, NAMEARRAYOID, INT2ARRAYOID,
+	OIDOID, NAMEARRAYOID, INT2ARRAYOID, TEXTOID};
+	Datum		args[8] = {CStringGetTextDatum(declaration->name),
+		ObjectIdGetDatum(declaration->referencing),
+		name_array(declaration->referencing, declaration->referencing_attnums, n),
+		int2_array(declaration->referencing_attnums, n),
+		ObjectIdGetDatum(declaration->referenced),
+		name_array(declaration->referenced, declaration->referenced_attnums, n),
+		int2_array(declaration->referenced_attnums, n),
+	declaration->condition ? CStringGetTextDatum(declaration->condition) : (Datum) 0};
+	DgRoleState saved;
+
+	dg_own_connect(&saved);
+	dg_own_query("INSERT INTO delete_guard.declared_reference (name,"
+				 " referencing, referencing_columns, referencing_attnums, referencing_oid,"
+				 " referenced, referenced_columns, referenced_attnums, referenced_oid,"
+				 " condition, declared_by, declared_at)"
+				 " VALUES ($1, $2::regclass, $3, $4, $2, $5::regclass, $6, $7, $5, $8, session_user, now())",
+				 8, argtypes, args, declaration->condition ? NULL : "       n", false, 0);
+	dg_own_finish(&saved);
+}
+
+/* Names of columns as name[] */
+static Datum
+name_array(Oid relid, const int16 *attnums, int n)
+{
+	Datum		elements[DG_MAX_KEYS];
+
+	for (int i = 0; i < n; i++)
+		elements[i] = DirectFunctionCall1(namein,
+										  CStringGetDatum(get_attname(relid, attnums[i], false)));
+	return PointerGetDatum(construct_array(elements, n, NAMEOID, NAMEDATALEN,
+										   false, TYPALIGN_CHAR));
+}
+
+/* Numbers as int2[] */
+static Datum
+int2_array(const int16 *numbers, int n)
+{
+	Datum		elements[DG_MAX_KEYS];
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int16GetDatum(numbers[i]);
+	return PointerGetDatum(construct_array(elements, n, INT2OID, sizeof(int16),
+										   true, TYPALIGN_SHORT));
+}
+
+/*
+ * forget_reference(name text)
+ */
+Datum
+delete_guard_forget_reference(PG_FUNCTION_ARGS)
+{
+	char	   *name = dg_text_argument(fcinfo, 0);
+	Oid			argtype = TEXTOID;
+	Datum		arg;
+	DgRoleState saved;
+	Oid			referenced = InvalidOid;
+	bool		isnull;
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("name of a reference must not be null")));
+	arg = CStringGetTextDatum(name);
+	dg_own_connect(&saved);
+	dg_own_query("SELECT referenced::oid FROM delete_guard.declared_reference WHERE name = $1",
+				 1, &argtype, &arg, NULL, false, 1);
+	if (SPI_processed == 1)
+		referenced = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+													SPI_tuptable->tupdesc, 1, &isnull));
+	dg_own_finish(&saved);
+	if (!OidIsValid(referenced))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("declared reference \"%s\" does not exist", name)));
+	/* a declaration whose table is gone is anybody's who owns the extension */
+	dg_require_owner(get_rel_name(referenced) ? referenced : dg_own_relation("event"));
+	if (get_rel_name(referenced))
+		LockRelationOid(referenced, ShareRowExclusiveLock);
+	dg_own_connect(&saved);
+	dg_own_query("DELETE FROM delete_guard.declared_reference WHERE name = $1",
+				 1, &argtype, &arg, NULL, false, 0);
+	dg_own_finish(&saved);
+	dg_catalog_changed("declared_reference");
+	dg_journal_step("forget_reference", get_rel_name(referenced) ? referenced : InvalidOid,
+					"{\"name\":%s}", dg_quote_json(name));
+	PG_RETURN_VOID();
+}
+
+/*
+ * references_to(table regclass) returns setof record
+ */
+Datum
+delete_guard_references_to(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			relid = dg_table_argument(fcinfo, 0, "table");
+	DgTable    *table;
+
+	InitMaterializedSRF(fcinfo, 0);
+	LockRelationOid(relid, AccessShareLock);
+	table = dg_table_acquire(relid);
+	for (int i = 0; i < table->nreferences; i++)
+	{
+		const DgReference *ref = &table->references[i];
+		int16		referencing[DG_MAX_KEYS];
+		int16		referenced[DG_MAX_KEYS];
+		Datum		values[9];
+		bool		nulls[9] = {0};
+
+		for (int c = 0; c < ref->ncolumns; c++)
+		{
+			referencing[c] = ref->columns[c].referencing;
+			referenced[c] = ref->columns[c].referenced;
+		}
+		values[0] = CStringGetTextDatum(ref->name);
+		values[1] = CStringGetTextDatum(dg_kind_name(ref->kind));
+		values[2] = ObjectIdGetDatum(ref->referencing);
+		values[3] = name_array(ref->referencing, referencing, ref->ncolumns);
+		values[4] = name_array(table->relid, referenced, ref->ncolumns);
+		values[5] = CStringGetTextDatum(dg_effect_name(ref->on_delete));
+		values[6] = CStringGetTextDatum(dg_effect_name(ref->on_update));
+		values[7] = ref->condition ? CStringGetTextDatum(ref->condition) : (Datum) 0;
+		nulls[7] = ref->condition == NULL;
+		nulls[8] = !dg_reference_has_index(ref) || ref->nleaves == 0;
+		if (!nulls[8])
+			values[8] = ObjectIdGetDatum(ref->leaves[0].index);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	dg_table_release(table);
+	return (Datum) 0;
+}

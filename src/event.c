@@ -1,0 +1,214 @@
+/*-------------------------------------------------------------------------
+ *
+ * event.c
+ *	  the audit event: who, what, when, with what outcome
+ *
+ * An event has one form in memory, the values of a row of delete_guard.event.
+ * The journal inserts them; a refused attempt encodes them as jsonb, with the
+ * same encoder as every other row image, and the recorder reads them back.
+ *
+ * A "part" describes the rows of one table in an event: table, effect, the
+ * key's columns, and each column's number and type as of then, so that rows
+ * can be put back after columns were renamed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "catalog.h"
+#include "event.h"
+#include "guc.h"
+#include "identity.h"
+#include "rowimage.h"
+#include "sql.h"
+
+/* Bytes of the statement's text that an event keeps */
+#define DG_STATEMENT_MAX 8192
+
+static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
+static void set_name(Datum *values, bool *isnull, int attnum, const char *name);
+static void fill_session(Datum *values, bool *isnull);
+static char *statement_text(void);
+
+/*
+ * Fill the values of an event row (Natts_event of them), all but event_id.
+ * The current role must be the session's, not one that is being acted as.
+ * Values are palloc'd in the current context.
+ */
+void
+dg_event_values(const DgEvent *event, Datum *values, bool *isnull)
+{
+	memset(isnull, true, sizeof(bool) * Natts_event);
+	values[Anum_event_occurred_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	isnull[Anum_event_occurred_at - 1] = false;
+	set_text(values, isnull, Anum_event_operation, event->operation);
+	set_text(values, isnull, Anum_event_outcome, event->outcome);
+	if (OidIsValid(event->table_id))
+	{
+		values[Anum_event_table_id - 1] = ObjectIdGetDatum(event->table_id);
+		isnull[Anum_event_table_id - 1] = false;
+		set_text(values, isnull, Anum_event_table_name,
+				 dg_qualified_name(event->table_id));
+	}
+	values[Anum_event_row_count - 1] = Int64GetDatum(event->row_count);
+	isnull[Anum_event_row_count - 1] = event->row_count < 0;
+	fill_session(values, isnull);
+	values[Anum_event_request_id - 1] = Int64GetDatum(event->request_id);
+	isnull[Anum_event_request_id - 1] = event->request_id == 0;
+	set_text(values, isnull, Anum_event_approved_by, event->approved_by);
+	set_text(values, isnull, Anum_event_reason, event->reason);
+	values[Anum_event_blast_radius - 1] = PointerGetDatum(event->blast_radius);
+	isnull[Anum_event_blast_radius - 1] = event->blast_radius == NULL;
+	values[Anum_event_parts - 1] = PointerGetDatum(event->parts);
+	isnull[Anum_event_parts - 1] = event->parts == NULL;
+	values[Anum_event_details - 1] = PointerGetDatum(event->details);
+	isnull[Anum_event_details - 1] = event->details == NULL;
+	values[Anum_event_repeats - 1] = Int32GetDatum(0);
+	isnull[Anum_event_repeats - 1] = false;
+}
+
+/* Who, from where, in which statement */
+static void
+fill_session(Datum *values, bool *isnull)
+{
+	DgPerson	person = dg_person_current();
+	FullTransactionId xid = GetTopFullTransactionIdIfAny();
+
+	set_name(values, isnull, Anum_event_person, person.name);
+	values[Anum_event_person_id - 1] = ObjectIdGetDatum(person.roleid);
+	isnull[Anum_event_person_id - 1] = false;
+	set_text(values, isnull, Anum_event_authenticated_name, person.authn);
+	set_name(values, isnull, Anum_event_session_role,
+			 GetUserNameFromId(GetSessionUserId(), true));
+	set_name(values, isnull, Anum_event_active_role,
+			 GetUserNameFromId(GetUserId(), true));
+	if (dg_claimed_user && dg_claimed_user[0] != '\0')
+		set_text(values, isnull, Anum_event_claimed_user, dg_claimed_user);
+	values[Anum_event_client_addr - 1] =
+		dg_client_address(&isnull[Anum_event_client_addr - 1]);
+	set_text(values, isnull, Anum_event_application_name, application_name);
+	values[Anum_event_backend_pid - 1] = Int32GetDatum(MyProcPid);
+	isnull[Anum_event_backend_pid - 1] = false;
+	values[Anum_event_backend_start - 1] = TimestampTzGetDatum(MyStartTimestamp);
+	isnull[Anum_event_backend_start - 1] = false;
+	values[Anum_event_transaction_id - 1] = FullTransactionIdGetDatum(xid);
+	isnull[Anum_event_transaction_id - 1] = !FullTransactionIdIsValid(xid);
+	set_text(values, isnull, Anum_event_statement, statement_text());
+}
+
+/* Set a text column; NULL for a NULL string */
+static void
+set_text(Datum *values, bool *isnull, int attnum, const char *text)
+{
+	isnull[attnum - 1] = text == NULL;
+	if (text)
+		values[attnum - 1] = CStringGetTextDatum(text);
+}
+
+/* Set a name column; NULL for a NULL string */
+static void
+set_name(Datum *values, bool *isnull, int attnum, const char *name)
+{
+	isnull[attnum - 1] = name == NULL;
+	if (name)
+		values[attnum - 1] = DirectFunctionCall1(namein, CStringGetDatum(name));
+}
+
+/* The text that the client sent, cut at a character; NULL if there is none */
+static char *
+statement_text(void)
+{
+	int			len;
+
+	if (debug_query_string == NULL)
+		return NULL;
+	len = strlen(debug_query_string);
+	if (len > DG_STATEMENT_MAX)
+		len = pg_mbcliplen(debug_query_string, len, DG_STATEMENT_MAX);
+	return pnstrdup(debug_query_string, len);
+}
+
+/*
+ * Describe the rows of one relation in an event, as a jsonb object in the
+ * current context.
+ */
+Jsonb *
+dg_event_part(Oid relid, const char *effect, const int16 *key_attnums, int nkey)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData buf;
+	bool		first = true;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"table_id\":%u,\"table\":", relid);
+	escape_json(&buf, dg_qualified_name(relid));
+	appendStringInfo(&buf, ",\"effect\":\"%s\",\"key\":[", effect);
+	for (int i = 0; i < nkey; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&buf, ',');
+		escape_json(&buf, NameStr(TupleDescAttr(desc, key_attnums[i] - 1)->attname));
+	}
+	appendStringInfoString(&buf, "],\"columns\":{");
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped)
+			continue;
+		if (!first)
+			appendStringInfoChar(&buf, ',');
+		first = false;
+		escape_json(&buf, NameStr(att->attname));
+		appendStringInfo(&buf, ":[%d,", att->attnum);
+		escape_json(&buf, format_type_be_qualified(att->atttypid));
+		appendStringInfoChar(&buf, ']');
+	}
+	appendStringInfoString(&buf, "}}");
+	table_close(rel, NoLock);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
+}
+
+/*
+ * Values of a row of one of delete_guard's own tables as jsonb, in the current
+ * context.
+ */
+Jsonb *
+dg_own_row_encode(const char *own_table, const Datum *values, const bool *isnull)
+{
+	Relation	rel = table_open(dg_own_relation(own_table), AccessShareLock);
+	DgImager   *imager = dg_imager_create(RelationGetDescr(rel), NULL, 0,
+										  CurrentMemoryContext);
+	int			pin = dg_imager_pin_settings(imager);
+	bytea	   *apart = NULL;
+	Jsonb	   *result = dg_imager_encode_values(imager, values, isnull, &apart);
+
+	dg_imager_unpin_settings(pin);
+	dg_imager_free(imager);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * Values of an event row as jsonb.
+ */
+Jsonb *
+dg_event_encode(const Datum *values, const bool *isnull)
+{
+	return dg_own_row_encode("event", values, isnull);
+}

@@ -1,0 +1,219 @@
+/*-------------------------------------------------------------------------
+ *
+ * policy.c
+ *	  may this go?
+ *
+ * Verdicts only: nothing here writes, locks or raises a refusal, so that
+ * whoever asks what would happen gets the answer that the guard will act on.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "replication/logicalworker.h"
+#include "utils/memutils.h"
+
+#include "policy.h"
+
+/* Collects rows of other protected tables during a walk */
+typedef struct DgCascadeArg
+{
+	MemoryContext context;
+	DgVerdict  *verdict;
+	const DgTable *table;		/* imager is for this one */
+	DgImager   *imager;
+} DgCascadeArg;
+
+static bool decide_with_requests(const DgRemoval *removal, List *requests,
+								 DgVerdict *verdict);
+static DgKeys **assign_rows(const DgRemoval *removal, List *requests,
+							DgVerdict *verdict);
+static bool radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned,
+					  DgVerdict *verdict);
+static void note_problem(DgVerdict *verdict, const char *fmt,...) pg_attribute_printf(2, 3);
+static void note_cascaded(void *arg, const DgTable *table, TupleTableSlot *slot);
+
+/*
+ * Does a row need an approval, given whether something refers to it?
+ */
+bool
+dg_policy_holds(const DgTable *table, bool referenced)
+{
+	return table->protection.mode == DG_MODE_BLOCK && !IsLogicalWorker() &&
+		(referenced || table->protection.scope == DG_SCOPE_ALL);
+}
+
+/*
+ * The verdict on a removal, with the requests that the session names.  In the
+ * current context.
+ */
+DgVerdict *
+dg_policy_decide(const DgRemoval *removal, List *requests)
+{
+	DgVerdict  *verdict = palloc0(sizeof(DgVerdict));
+
+	if (IsLogicalWorker())
+		verdict->outcome = DG_OUTCOME_REPLICATED;
+	else if (removal->held == NULL || removal->held->nrows == 0)
+		verdict->outcome = DG_OUTCOME_LOGGED;
+	else if (decide_with_requests(removal, requests, verdict))
+	{
+		ListCell   *lc;
+
+		verdict->outcome = DG_OUTCOME_APPROVED;
+		foreach(lc, verdict->used)
+		{
+			if (((DgRequest *) lfirst(lc))->break_glass)
+				verdict->outcome = DG_OUTCOME_BREAK_GLASS;
+		}
+	}
+	return verdict;
+}
+
+/* Do the requests allow all rows that are held? */
+static bool
+decide_with_requests(const DgRemoval *removal, List *requests, DgVerdict *verdict)
+{
+	List	   *usable = NIL;
+	ListCell   *lc;
+	DgKeys	  **assigned;
+
+	foreach(lc, requests)
+	{
+		DgRequest  *request = lfirst(lc);
+		const char *problem = dg_request_problem(request, removal->operation,
+												 removal->table->protection.relid);
+
+		if (problem == NULL)
+			usable = lappend(usable, request);
+		else
+			note_problem(verdict, "Request " INT64_FORMAT " %s.", request->request_id, problem);
+	}
+	if (usable == NIL)
+		return false;
+	if (!dg_rowset_complete(removal->held))
+	{
+		note_problem(verdict, "A request names at most %d rows.", DG_ROWSET_MAX);
+		return false;
+	}
+	assigned = assign_rows(removal, usable, verdict);
+	return assigned != NULL && radii_fit(removal, usable, assigned, verdict);
+}
+
+/* Give each held row to a request that names it; NULL if there is none */
+static DgKeys **
+assign_rows(const DgRemoval *removal, List *requests, DgVerdict *verdict)
+{
+	const DgRowSet *held = removal->held;
+	int			nkeys = held->keys->table->nkey_columns;
+	DgKeys	  **assigned = palloc0(sizeof(DgKeys *) * list_length(requests));
+
+	for (int row = 0; row < held->nkept; row++)
+	{
+		bool		known_anywhere = false;
+		bool		found = false;
+
+		for (int i = 0; i < list_length(requests) && !found; i++)
+		{
+			bool		known;
+
+			found = dg_request_covers(list_nth(requests, i), &held->entries[row], &known);
+			known_anywhere |= known;
+			if (!found)
+				continue;
+			if (assigned[i] == NULL)
+				assigned[i] = dg_keys_create(held->table, 16, CurrentMemoryContext);
+			dg_keys_add_datums(assigned[i], held->keys->values + (Size) row * nkeys,
+							   held->keys->isnull + (Size) row * nkeys);
+		}
+		if (!found)
+		{
+			note_problem(verdict, known_anywhere ?
+						 "A row was changed after its removal was asked for." :
+						 "The approval does not name every row.");
+			return NULL;
+		}
+	}
+	return assigned;
+}
+
+/* Is what hangs on the rows not more than the approvers saw? */
+static bool
+radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned, DgVerdict *verdict)
+{
+	DgCascadeArg arg = {CurrentMemoryContext, verdict};
+	DgRadius   *whole = dg_radius_create(CurrentMemoryContext, note_cascaded, &arg);
+
+	for (int i = 0; i < list_length(requests); i++)
+	{
+		DgRequest  *request = list_nth(requests, i);
+		DgRadius   *radius;
+
+		if (assigned[i] == NULL)
+			continue;
+		radius = dg_radius_create(CurrentMemoryContext, NULL, NULL);
+		dg_radius_add(radius, removal->dependents, assigned[i]);
+		if (!dg_request_radius_fits(request, dg_radius_jsonb(radius)))
+		{
+			note_problem(verdict, "More rows hang on the rows of request " INT64_FORMAT
+						 " now than were approved.", request->request_id);
+			return false;
+		}
+		dg_radius_free(radius);
+		dg_radius_add(whole, removal->dependents, assigned[i]);
+		verdict->used = lappend(verdict->used, request);
+	}
+	verdict->radius = dg_radius_jsonb(whole);
+	dg_radius_free(whole);
+	return true;
+}
+
+/* Add a sentence to what speaks against the requests */
+static void
+note_problem(DgVerdict *verdict, const char *fmt,...)
+{
+	StringInfoData buf;
+	int			needed;
+
+	initStringInfo(&buf);
+	if (verdict->problems)
+		appendStringInfo(&buf, "%s  ", verdict->problems);
+	for (;;)
+	{
+		va_list		args;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	verdict->problems = buf.data;
+}
+
+/* Cascade callback: remember a row of a protected table */
+static void
+note_cascaded(void *argp, const DgTable *table, TupleTableSlot *slot)
+{
+	DgCascadeArg *arg = argp;
+	MemoryContext old;
+	DgCascadedRow *row;
+
+	if (!table->is_protected)
+		return;
+	old = MemoryContextSwitchTo(arg->context);
+	if (arg->table == NULL || arg->table->relid != table->relid)
+	{
+		if (arg->imager)
+			dg_imager_free(arg->imager);
+		arg->imager = dg_imager_create(slot->tts_tupleDescriptor, table->identity,
+									   table->nidentity, arg->context);
+		arg->table = table;
+	}
+	row = palloc(sizeof(DgCascadedRow));
+	row->table_id = table->protection.relid;
+	dg_key_digest(arg->imager, slot, row->key);
+	arg->verdict->cascaded = lappend(arg->verdict->cascaded, row);
+	MemoryContextSwitchTo(old);
+}

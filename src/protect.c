@@ -1,0 +1,330 @@
+/*-------------------------------------------------------------------------
+ *
+ * protect.c
+ *	  SQL functions protect and unprotect
+ *
+ * Rights: the settings of a table are its owner's to make.
+ *
+ * Locks: SHARE ROW EXCLUSIVE on the table and everything below it, as ADD
+ * FOREIGN KEY takes, so that no removal is under way meanwhile.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "arm.h"
+#include "catalog.h"
+#include "reference.h"
+#include "sql.h"
+#include "steps.h"
+
+PG_FUNCTION_INFO_V1(delete_guard_protect);
+PG_FUNCTION_INFO_V1(delete_guard_unprotect);
+
+static void check_protectable(Oid relid);
+static void check_relation_kind(Relation rel);
+static DgMode parse_mode(const char *mode);
+static DgScope parse_scope(const char *scope);
+static void store_protection(const DgProtection *protection);
+static void report_protection(const DgProtection *protection);
+static void report_reference(const DgReference *ref, const char *table);
+static void report_suspects(Oid relid);
+static List *suspect_names(const char *table);
+
+/*
+ * protect(table regclass, mode text, scope text, approvals integer)
+ */
+Datum
+delete_guard_protect(PG_FUNCTION_ARGS)
+{
+	Oid			relid = dg_table_argument(fcinfo, 0, "table");
+	DgProtection protection;
+	DgProtection above;
+
+	protection.relid = relid;
+	protection.mode = parse_mode(PG_ARGISNULL(1) ? "block" : text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	protection.scope = parse_scope(PG_ARGISNULL(2) ? "referenced" : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	protection.approvals = PG_ARGISNULL(3) ? 1 : PG_GETARG_INT32(3);
+	if (protection.approvals < 1 || protection.approvals > 100)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("number of approvals must be between 1 and 100")));
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	dg_require_owner(relid);
+	check_protectable(relid);
+	if (dg_protection_find(relid, &above) && above.relid != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is protected through \"%s\" already",
+						get_rel_name(relid), get_rel_name(above.relid)),
+				 errhint("Change the settings of \"%s\" instead.", get_rel_name(above.relid))));
+
+	store_protection(&protection);
+	dg_catalog_changed("protected_table");
+	dg_arm(relid);
+	dg_journal_step("protect", relid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
+				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
+				 protection.approvals);
+	report_protection(&protection);
+	PG_RETURN_VOID();
+}
+
+/*
+ * unprotect(table regclass)
+ */
+Datum
+delete_guard_unprotect(PG_FUNCTION_ARGS)
+{
+	Oid			relid = dg_table_argument(fcinfo, 0, "table");
+	DgProtection protection;
+	Oid			argtype = OIDOID;
+	Datum		arg = ObjectIdGetDatum(relid);
+	DgRoleState saved;
+
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	dg_require_owner(relid);
+	if (!dg_protection_read(relid, &protection))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s\" is not protected", get_rel_name(relid))));
+	dg_own_connect(&saved);
+	dg_own_query("DELETE FROM delete_guard.protected_table WHERE table_id::oid = $1",
+				 1, &argtype, &arg, NULL, false, 0);
+	dg_own_finish(&saved);
+	dg_catalog_changed("protected_table");
+	dg_disarm(relid);
+	dg_journal_step("unprotect", relid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
+				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
+				 protection.approvals);
+	PG_RETURN_VOID();
+}
+
+/* Can this table, with everything below it, be protected? */
+static void
+check_protectable(Oid relid)
+{
+	int16		identity[DG_MAX_KEYS];
+	ListCell   *lc;
+
+	foreach(lc, dg_hierarchy(relid))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+
+		check_relation_kind(rel);
+		relation_close(rel, NoLock);
+	}
+	if (dg_identity_columns(relid, identity) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no primary key or unique key", get_rel_name(relid)),
+				 errdetail("A key is a primary key, or a unique index over NOT NULL columns that is not partial."),
+				 errhint("Rows of a protected table are named by their key.  Add one first.")));
+}
+
+/* Kinds of relations that can be protected */
+static void
+check_relation_kind(Relation rel)
+{
+	const char *name = RelationGetRelationName(rel);
+	char		relkind = rel->rd_rel->relkind;
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot protect relation \"%s\"", name),
+				 errdetail_relkind_not_supported(relkind)));
+	if (IsSystemRelation(rel) ||
+		RelationGetNamespace(rel) == get_namespace_oid("information_schema", true) ||
+		RelationGetNamespace(rel) == get_namespace_oid("delete_guard", true))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot protect system table \"%s\"", name)));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot protect temporary table \"%s\"", name)));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot protect unlogged table \"%s\"", name),
+				 errdetail("An unlogged table is emptied after a crash."),
+				 errhint("Run ALTER TABLE ... SET LOGGED first.")));
+	if (relkind == RELKIND_RELATION && rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot protect table \"%s\"", name),
+				 errdetail("Only tables with the access method \"heap\" can be protected.")));
+}
+
+/* The mode that a word means */
+static DgMode
+parse_mode(const char *mode)
+{
+	if (strcmp(mode, dg_mode_name(DG_MODE_LOG)) == 0)
+		return DG_MODE_LOG;
+	if (strcmp(mode, dg_mode_name(DG_MODE_BLOCK)) == 0)
+		return DG_MODE_BLOCK;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid mode: \"%s\"", mode),
+			 errhint("Modes are \"log\" and \"block\".")));
+}
+
+/* The scope that a word means */
+static DgScope
+parse_scope(const char *scope)
+{
+	if (strcmp(scope, dg_scope_name(DG_SCOPE_REFERENCED)) == 0)
+		return DG_SCOPE_REFERENCED;
+	if (strcmp(scope, dg_scope_name(DG_SCOPE_ALL)) == 0)
+		return DG_SCOPE_ALL;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid scope: \"%s\"", scope),
+			 errhint("Scopes are \"referenced\" and \"all\".")));
+}
+
+/* Insert or update the row of a protection */
+static void
+store_protection(const DgProtection *protection)
+{
+	Oid			argtypes[4] = {OIDOID, TEXTOID, TEXTOID, INT4OID};
+	Datum		args[4] = {ObjectIdGetDatum(protection->relid),
+		CStringGetTextDatum(dg_mode_name(protection->mode)),
+		CStringGetTextDatum(dg_scope_name(protection->scope)),
+	Int32GetDatum(protection->approvals)};
+	DgRoleState saved;
+
+	dg_own_connect(&saved);
+	dg_own_query("INSERT INTO delete_guard.protected_table"
+				 " (table_id, mode, scope, approvals, protected_by, protected_at)"
+				 " VALUES ($1::regclass, $2, $3, $4, session_user, now())"
+				 " ON CONFLICT (table_id) DO UPDATE SET mode = excluded.mode,"
+				 " scope = excluded.scope, approvals = excluded.approvals,"
+				 " protected_by = excluded.protected_by, protected_at = excluded.protected_at",
+				 4, argtypes, args, NULL, false, 0);
+	dg_own_finish(&saved);
+}
+
+/* Tell what was found about a table that is protected now */
+static void
+report_protection(const DgProtection *protection)
+{
+	DgTable    *table = dg_table_acquire(protection->relid);
+	const char *name = get_rel_name(protection->relid);
+
+	if (table->nreferences == 0)
+		ereport(NOTICE,
+				(errmsg("no references to table \"%s\" were found", name),
+				 errhint("Declare associations without a foreign key with delete_guard.declare_reference().")));
+	for (int i = 0; i < table->nreferences; i++)
+		report_reference(&table->references[i], name);
+	dg_table_release(table);
+	report_suspects(protection->relid);
+	if (protection->mode == DG_MODE_BLOCK && !dg_has_approver(protection->relid))
+		ereport(NOTICE,
+				(errmsg("there is no approver for table \"%s\" yet", name),
+				 errhint("Name one with SELECT delete_guard.add_approver('role').")));
+}
+
+/* Tell about one reference, and whether it has an index */
+static void
+report_reference(const DgReference *ref, const char *table)
+{
+	char	   *columns = dg_reference_columns(ref);
+
+	ereport(NOTICE,
+			(errmsg("table \"%s\" is referenced by \"%s\" (%s), %s, on delete: %s", table,
+					get_rel_name(ref->referencing), columns,
+					dg_kind_name(ref->kind), dg_effect_name(ref->on_delete))));
+	if (!dg_reference_has_index(ref))
+		ereport(NOTICE,
+				(errmsg("\"%s\" (%s) has no usable index", get_rel_name(ref->referencing), columns),
+				 errdetail("Each statement that removes rows of \"%s\" scans all of it.", table),
+				 errhint("Consider CREATE INDEX ON %s (%s).",
+						 dg_qualified_name(ref->referencing), columns)));
+}
+
+/*
+ * Tell which columns look like references to a table and are none: named
+ * after it, of a type that can hold its key.
+ */
+static void
+report_suspects(Oid relid)
+{
+	static const char *const query =
+		"SELECT a.attrelid::regclass::text, quote_ident(a.attname),"
+		" format('SELECT delete_guard.declare_reference(%L, %L, %L);',"
+		"  a.attrelid::regclass::text, ARRAY[a.attname], $1::regclass::text)"
+		" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+		" JOIN pg_namespace n ON n.oid = c.relnamespace"
+		" JOIN pg_attribute k ON k.attrelid = $1 AND k.attnum = $3"
+		" WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')"
+		" AND NOT c.relispartition AND c.relpersistence <> 't' AND c.oid <> $1"
+		" AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'delete_guard')"
+		" AND a.attname = ANY ($2)"
+		" AND (a.atttypid = k.atttypid OR (a.atttypid IN (20, 21, 23) AND k.atttypid IN (20, 21, 23)))"
+		" AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f'"
+		"  AND f.conrelid = c.oid AND f.conkey @> ARRAY[a.attnum])"
+		" AND NOT EXISTS (SELECT FROM delete_guard.declared_reference d"
+		"  WHERE d.referencing::oid = c.oid AND d.referencing_attnums @> ARRAY[a.attnum])"
+		" ORDER BY 1, 2";
+	int16		identity[DG_MAX_KEYS];
+	List	   *names = suspect_names(get_rel_name(relid));
+	Datum	   *elements = palloc(sizeof(Datum) * list_length(names));
+	Oid			argtypes[3] = {OIDOID, NAMEARRAYOID, INT2OID};
+	Datum		args[3];
+	DgRoleState saved;
+
+	if (dg_identity_columns(relid, identity) != 1)
+		return;
+	for (int i = 0; i < list_length(names); i++)
+		elements[i] = DirectFunctionCall1(namein, CStringGetDatum(list_nth(names, i)));
+	args[0] = ObjectIdGetDatum(relid);
+	args[1] = PointerGetDatum(construct_array(elements, list_length(names), NAMEOID,
+											  NAMEDATALEN, false, TYPALIGN_CHAR));
+	args[2] = Int16GetDatum(identity[0]);
+	dg_own_connect(&saved);
+	dg_own_query(query, 3, argtypes, args, NULL, true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		ereport(NOTICE,
+				(errmsg("column %s of %s looks like a reference to \"%s\", but is neither a foreign key nor declared",
+						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2),
+						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+						get_rel_name(relid)),
+				 errhint("If it is one: %s",
+						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3))));
+	dg_own_finish(&saved);
+}
+
+/* Names that a column referring to a table would have: table_id, singular_id */
+static List *
+suspect_names(const char *table)
+{
+	Size		len = strlen(table);
+	char	   *singular = pstrdup(table);
+	List	   *result;
+
+	if (len > 3 && strcmp(table + len - 3, "ies") == 0)
+		strcpy(singular + len - 3, "y");
+	else if (len > 3 && (strcmp(table + len - 3, "xes") == 0 || strcmp(table + len - 3, "ses") == 0 ||
+						 strcmp(table + len - 4, "ches") == 0 || strcmp(table + len - 4, "shes") == 0))
+		singular[len - 2] = '\0';
+	else if (len > 1 && table[len - 1] == 's')
+		singular[len - 1] = '\0';
+	result = list_make2(psprintf("%s_id", table), psprintf("%s_id", singular));
+	return lappend(lappend(result, psprintf("%sid", singular)), psprintf("id_%s", singular));
+}

@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * recorder.h
+ *	  hand a record to the recorder of this database and wait until it is
+ *	  on disk
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_RECORDER_H
+#define DELETE_GUARD_RECORDER_H
+
+#include "queue.h"
+#include "utils/jsonb.h"
+
+extern DgReceipt dg_recorder_record(Jsonb *record);
+
+#endif							/* DELETE_GUARD_RECORDER_H */

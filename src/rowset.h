@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * rowset.h
+ *	  exact rows: their keys, and digests that tell whether they changed
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_ROWSET_H
+#define DELETE_GUARD_ROWSET_H
+
+#include "dependents.h"
+#include "rowimage.h"
+
+/* Most rows that one request can name */
+#define DG_ROWSET_MAX 10000
+
+#define DG_KEY_DIGEST_LEN 16
+
+/* Which row, in which state */
+typedef struct DgRowEntry
+{
+	uint8		key[DG_KEY_DIGEST_LEN];
+	uint8		row[DG_KEY_DIGEST_LEN];
+} DgRowEntry;
+
+typedef struct DgRowSet
+{
+	MemoryContext context;
+	const DgTable *table;
+	DgImager   *key_imager;
+	DgImager   *row_imager;
+	int64		nrows;			/* all that were added */
+	int			nkept;			/* of them, what is kept: up to DG_ROWSET_MAX */
+	DgKeys	   *keys;
+	Jsonb	  **key_images;
+	DgRowEntry *entries;		/* in the order added */
+} DgRowSet;
+
+extern DgRowSet *dg_rowset_create(const DgTable *table, TupleDesc desc,
+								  MemoryContext parent);
+extern void dg_rowset_add(DgRowSet *set, TupleTableSlot *slot,
+						  TupleTableSlot *new_slot);
+extern void dg_rowset_absorb(DgRowSet *set, const DgRowSet *other);
+extern bool dg_rowset_complete(const DgRowSet *set);
+extern DgRowEntry *dg_rowset_sorted(const DgRowSet *set);
+extern int	dg_entry_compare(const void *a, const void *b);
+extern Jsonb *dg_rowset_keys_array(const DgRowSet *set, int from, int max);
+extern void dg_key_digest(DgImager *key_imager, TupleTableSlot *slot,
+						  uint8 digest[DG_KEY_DIGEST_LEN]);
+
+#endif							/* DELETE_GUARD_ROWSET_H */

@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql.c
+ *	  run queries on delete_guard's own tables as their owner
+ *
+ * Words.  "Own" tables, sequences and queries are those in the schema
+ * delete_guard.  "Acting as" a role means: that user id, a security-restricted
+ * operation, and search_path pinned, as the server itself does for index
+ * expressions and maintenance (see SECURITY_RESTRICTED_OPERATION in
+ * miscadmin.h), so that nothing a user defined runs with more rights than its
+ * author has.
+ *
+ * Own queries see the latest snapshot, whatever the isolation level of the
+ * transaction: an approval that somebody else used must never look unused.
+ *
+ * Acting is undone by dg_act_back; after an error the abort of the
+ * (sub)transaction restores user id and settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "sql.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#define DG_SCHEMA "delete_guard"
+
+/* Depth of own writes in progress; their triggers let these through */
+static int	own_write_depth = 0;
+
+/*
+ * Switch to a role, restricted, with search_path pinned.  *saved receives
+ * what dg_act_back needs.
+ */
+void
+dg_act_as(Oid roleid, DgRoleState *saved)
+{
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(roleid,
+						   saved->sec_context | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_NOFORCE_RLS);
+	saved->guc_nestlevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Go back to the role and the settings from before dg_act_as.
+ */
+void
+dg_act_back(const DgRoleState *saved)
+{
+	AtEOXact_GUC(false, saved->guc_nestlevel);
+	SetUserIdAndSecContext(saved->userid, saved->sec_context);
+}
+
+/*
+ * Owner of a relation.  Raises an error if it does not exist.
+ */
+Oid
+dg_relation_owner(Oid relid)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * OID of one of delete_guard's own relations.  Raises an error if the
+ * extension is not (or no longer) there.
+ */
+Oid
+dg_own_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(DG_SCHEMA, true);
+	Oid			relid = InvalidOid;
+
+	if (OidIsValid(schema))
+		relid = get_relname_relid(name, schema);
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", DG_SCHEMA, name),
+				 errhint("Create the extension delete_guard in this database.")));
+	return relid;
+}
+
+/*
+ * The role that owns delete_guard's tables.
+ */
+Oid
+dg_own_owner(void)
+{
+	return dg_relation_owner(dg_own_relation("event"));
+}
+
+/*
+ * Next value of one of delete_guard's own sequences, without a privilege
+ * check: the caller of a guarded statement has none there.
+ */
+int64
+dg_own_nextval(const char *sequence)
+{
+	return nextval_internal(dg_own_relation(sequence), false);
+}
+
+/*
+ * Is an own query running?  The triggers on the own tables ask this.
+ */
+bool
+dg_own_write_active(void)
+{
+	return own_write_depth > 0;
+}
+
+/*
+ * Connect to SPI as the owner of the own tables.
+ */
+void
+dg_own_connect(DgRoleState *saved)
+{
+	dg_act_as(dg_own_owner(), saved);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/*
+ * End what dg_own_connect began.  Results of own queries are gone after it.
+ */
+void
+dg_own_finish(const DgRoleState *saved)
+{
+	SPI_finish();
+	dg_act_back(saved);
+}
+
+/*
+ * Run a query on own tables, between dg_own_connect and dg_own_finish, on the
+ * latest snapshot.  nulls is as for SPI_execute_with_args.  Returns the SPI
+ * result code; SPI_processed and SPI_tuptable hold the result.
+ */
+int
+dg_own_query(const char *query, int nargs, Oid *argtypes, Datum *values,
+			 const char *nulls, bool read_only, long count)
+{
+	SPIPlanPtr	plan;
+	int			result;
+
+	plan = SPI_prepare(query, nargs, argtypes);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+
+	own_write_depth++;
+	PG_TRY();
+	{
+		result = SPI_execute_snapshot(plan, values, nulls,
+									  GetLatestSnapshot(), InvalidSnapshot,
+									  read_only, true, count);
+	}
+	PG_FINALLY();
+	{
+		own_write_depth--;
+	}
+	PG_END_TRY();
+
+	if (result < 0)
+		elog(ERROR, "query failed: %s", SPI_result_code_string(result));
+	return result;
+}

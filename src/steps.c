@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * steps.c
+ *	  what the SQL functions that change settings and requests share
+ *
+ * Arguments, rights, and the event that each step leaves.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+
+#include "journal.h"
+#include "sql.h"
+#include "steps.h"
+
+/*
+ * A regclass argument, which must not be NULL and must exist; what names it in
+ * messages.
+ */
+Oid
+dg_table_argument(FunctionCallInfo fcinfo, int argno, const char *what)
+{
+	Oid			relid;
+
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", what)));
+	relid = PG_GETARG_OID(argno);
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return relid;
+}
+
+/*
+ * A text argument as a string in the current context, NULL for NULL.
+ */
+char *
+dg_text_argument(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+/*
+ * Raise an error unless the current role has the rights of the table's owner.
+ */
+void
+dg_require_owner(Oid relid)
+{
+	if (!has_privs_of_role(GetUserId(), dg_relation_owner(relid)))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+}
+
+/*
+ * Is there an approver for the table, or for all?
+ */
+bool
+dg_has_approver(Oid table_id)
+{
+	Oid			argtype = OIDOID;
+	Datum		arg = ObjectIdGetDatum(table_id);
+	DgRoleState saved;
+	bool		result;
+
+	dg_own_connect(&saved);
+	dg_own_query("SELECT FROM delete_guard.approver p WHERE p.table_id::oid IN (0, $1)",
+				 1, &argtype, &arg, NULL, true, 1);
+	result = SPI_processed > 0;
+	dg_own_finish(&saved);
+	return result;
+}
+
+/*
+ * A string as a JSON string; in the current context.
+ */
+char *
+dg_quote_json(const char *string)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	escape_json(&buf, string);
+	return buf.data;
+}
+
+/*
+ * Journal a step that is no removal: what was done to which table (or
+ * InvalidOid), with details as JSON.
+ */
+void
+dg_journal_step(const char *operation, Oid table_id, const char *fmt,...)
+{
+	DgEvent		event = {0};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	event.operation = operation;
+	event.outcome = "done";
+	event.table_id = table_id;
+	event.row_count = -1;
+	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
+	dg_journal_event(dg_journal_reserve(), &event, false);
+}
