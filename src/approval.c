@@ -65,7 +65,8 @@ static void set_datum(Datum *values, bool *isnull, int attnum, Datum value);
 static Datum key_columns_array(const DgTable *table);
 static bytea *make_bytea(const void *data, Size size);
 static bytea *fingerprint(const DgPerson *person, const char *operation,
-						  Oid table_id, const DgRowEntry *sorted, int n);
+						  Oid table_id, int64 statement_rows,
+						  const DgRowEntry *sorted, int n);
 static void request_from_tuple(DgRequest *request, HeapTuple tuple, TupleDesc desc);
 static char *copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContext context);
 static void xact_callback(XactEvent event, void *arg);
@@ -90,12 +91,13 @@ dg_approval_init(void)
 
 /*
  * Fill the values of a request row (Natts_request of them), all but
- * request_id and event_id, for the current person.  In the current context.
+ * request_id and event_id, for the current person.  statement_rows is how many
+ * rows the whole statement concerns.  In the current context.
  */
 void
 dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
-				  Jsonb *radius, const char *reason, int approvals_needed,
-				  Datum *values, bool *isnull)
+				  int64 statement_rows, Jsonb *radius, const char *reason,
+				  int approvals_needed, Datum *values, bool *isnull)
 {
 	DgPerson	person = dg_person_current();
 	TimestampTz now = GetCurrentTimestamp();
@@ -121,7 +123,7 @@ dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
 	set_datum(values, isnull, Anum_request_digests,
 			  PointerGetDatum(make_bytea(sorted, sizeof(DgRowEntry) * rows->nkept)));
 	set_datum(values, isnull, Anum_request_fingerprint,
-			  PointerGetDatum(fingerprint(&person, operation, table_id, sorted, rows->nkept)));
+			  PointerGetDatum(fingerprint(&person, operation, table_id, statement_rows, sorted, rows->nkept)));
 	set_datum(values, isnull, Anum_request_blast_radius, PointerGetDatum(radius));
 	if (reason)
 		set_datum(values, isnull, Anum_request_reason, CStringGetTextDatum(reason));
@@ -164,7 +166,7 @@ make_bytea(const void *data, Size size)
 /* What makes two attempts the same one */
 static bytea *
 fingerprint(const DgPerson *person, const char *operation, Oid table_id,
-			const DgRowEntry *sorted, int n)
+			int64 statement_rows, const DgRowEntry *sorted, int n)
 {
 	StringInfoData buf;
 	uint8		digest[DG_DIGEST_LEN];
@@ -172,6 +174,7 @@ fingerprint(const DgPerson *person, const char *operation, Oid table_id,
 	initStringInfo(&buf);
 	appendBinaryStringInfo(&buf, (const char *) &person->roleid, sizeof(Oid));
 	appendBinaryStringInfo(&buf, (const char *) &table_id, sizeof(Oid));
+	appendBinaryStringInfo(&buf, (const char *) &statement_rows, sizeof(int64));
 	appendBinaryStringInfo(&buf, operation, strlen(operation) + 1);
 	appendBinaryStringInfo(&buf, (const char *) sorted, sizeof(DgRowEntry) * n);
 	dg_digest(buf.data, buf.len, digest);

@@ -58,8 +58,9 @@ typedef struct DgRequest
 #define Natts_request 19
 
 extern void dg_request_values(const char *operation, Oid table_id,
-							  const DgRowSet *rows, Jsonb *radius,
-							  const char *reason, int approvals_needed,
+							  const DgRowSet *rows, int64 statement_rows,
+							  Jsonb *radius, const char *reason,
+							  int approvals_needed,
 							  Datum *values, bool *isnull);
 extern int64 dg_request_insert(Datum *values, bool *isnull, int64 event_id);
 extern void dg_request_lock(int64 request_id);

@@ -55,6 +55,7 @@ static void arm_relation(Oid relid, Oid root);
 static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
 static void drop_trigger(Oid relid, const char *name);
+static void drop_delete_trigger_unless(Oid relid, bool transition_table);
 static char *key_condition(Oid relid);
 static List *key_candidates(Oid relid);
 static void run(const char *fmt,...) pg_attribute_printf(1, 2);
@@ -129,15 +130,10 @@ arm_relation(Oid relid, Oid root)
 
 	if (!cloned)
 	{
-		/*
-		 * replacing cannot change whether there is a transition table on a
-		 * table that has become a partition, so drop first
-		 */
-		drop_trigger(relid, TRIGGER_DELETE);
+		drop_delete_trigger_unless(relid, plain);
 		create_trigger(relid, TRIGGER_DELETE, "AFTER DELETE",
 					   plain ? "REFERENCING OLD TABLE AS old_rows FOR EACH ROW" : "FOR EACH ROW",
 					   "_guard_rows");
-		drop_trigger(relid, TRIGGER_KEY);
 		create_trigger(relid, TRIGGER_KEY, "AFTER UPDATE",
 					   psprintf("FOR EACH ROW %s", key_condition(relid)), "_guard_rows");
 	}
@@ -162,6 +158,30 @@ create_trigger(Oid relid, const char *name, const char *events, const char *leve
 	run("CREATE OR REPLACE TRIGGER \"%s\" %s ON %s %s EXECUTE FUNCTION delete_guard.%s()",
 		name, events, table, level, function);
 	run("ALTER TABLE %s ENABLE ALWAYS TRIGGER \"%s\"", table, name);
+}
+
+/*
+ * Drop the delete trigger if it is of the other kind: whether there is a
+ * transition table cannot be changed while the table is a partition or has
+ * become one.  (CREATE OR REPLACE takes SHARE ROW EXCLUSIVE only, DROP TRIGGER
+ * takes ACCESS EXCLUSIVE, and so is left for when it is needed.)
+ */
+static void
+drop_delete_trigger_unless(Oid relid, bool transition_table)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	bool		other_kind = false;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (strcmp(trigger->tgname, TRIGGER_DELETE) == 0)
+			other_kind = (trigger->tgoldtable != NULL) != transition_table;
+	}
+	relation_close(rel, AccessShareLock);
+	if (other_kind)
+		drop_trigger(relid, TRIGGER_DELETE);
 }
 
 /* Drop one trigger, if it is there */

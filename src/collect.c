@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "collect.h"
+#include "radius.h"
 
 /* Rows of one relation */
 typedef struct DgCollected

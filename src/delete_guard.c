@@ -14,7 +14,7 @@
 
 #include "approval.h"
 #include "guc.h"
-#include "trigger.h"
+#include "pending.h"
 
 PG_MODULE_MAGIC;
 
@@ -26,14 +26,14 @@ void		_PG_init(void);
  * Called by the server when the library is loaded.
  *
  * Callbacks run newest first: pending events must be written before the
- * approval flag is cleared, so the trigger's comes last.
+ * approval flag is cleared, so theirs comes last.
  */
 void
 _PG_init(void)
 {
 	dg_guc_define();
 	dg_approval_init();
-	dg_trigger_init();
+	dg_pending_init();
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "policy.h"
+#include "radius.h"
 
 /* Collects rows of other protected tables during a walk */
 typedef struct DgCascadeArg

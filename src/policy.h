@@ -9,6 +9,7 @@
 #define DELETE_GUARD_POLICY_H
 
 #include "approval.h"
+#include "dependents.h"
 #include "utils/relcache.h"
 
 /* What one statement did to rows of one relation, as far as it is known */

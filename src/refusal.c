@@ -32,6 +32,7 @@
 #include "utils/rls.h"
 
 #include "event.h"
+#include "radius.h"
 #include "recorder.h"
 #include "refusal.h"
 #include "steps.h"
@@ -135,8 +136,8 @@ record_attempt(const DgRemoval *removal, Jsonb *radius)
 					 JsonbToCString(NULL, &dg_event_encode(values, isnull)->root, 0));
 	appendStringInfo(&buf, ",\"rows\":[{\"part\":0,\"first_row\":1,\"keys\":%s}]",
 					 JsonbToCString(NULL, &dg_rowset_keys_array(removal->held, 0, DG_KEYS_KEPT)->root, 0));
-	dg_request_values(removal->operation, table->protection.relid, removal->held, radius,
-					  NULL, table->protection.approvals, values, isnull);
+	dg_request_values(removal->operation, table->protection.relid, removal->held, removal->nrows,
+					  radius, NULL, table->protection.approvals, values, isnull);
 	request = dg_own_row_encode("request", values, isnull);
 	appendStringInfo(&buf, ",\"request\":%s", complete ?
 					 JsonbToCString(NULL, &request->root, 0) : "null");
@@ -274,7 +275,8 @@ may_read_keys(const DgRemoval *removal)
 static char *
 message_hint(const DgRemoval *removal, const DgReceipt *receipt, const int64 *counts)
 {
-	const char *what = strcmp(removal->operation, DG_OPERATION_DELETE) == 0 ? "delete the row itself" :
+	const char *what = strcmp(removal->operation, DG_OPERATION_DELETE) == 0 ?
+		ngettext("delete the row itself", "delete the rows themselves", removal->held->nrows) :
 		strcmp(removal->operation, DG_OPERATION_TRUNCATE) == 0 ? "truncate the table" :
 		"change the key";
 	StringInfoData buf;

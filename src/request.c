@@ -90,8 +90,8 @@ delete_guard_request_delete(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no row of table \"%s\" meets the condition", get_rel_name(relid))));
 	radius = dg_collect_radius(collection);
-	dg_request_values("delete", protection.relid, rows, radius, reason, protection.approvals,
-					  values, isnull);
+	dg_request_values("delete", protection.relid, rows, rows->nrows, radius, reason,
+					  protection.approvals, values, isnull);
 	event_id = dg_journal_reserve();
 	event.operation = "request_delete";
 	event.outcome = "requested";

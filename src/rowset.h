@@ -8,7 +8,7 @@
 #ifndef DELETE_GUARD_ROWSET_H
 #define DELETE_GUARD_ROWSET_H
 
-#include "dependents.h"
+#include "keys.h"
 #include "rowimage.h"
 
 /* Most rows that one request can name */

@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * keys.c
+ *	  the key columns of some rows of one table
+ *
+ * A set of keys is what references are looked up for.  Values are copied and
+ * detoasted when they are added; the set owns them, in a context that is reset
+ * as a whole.  Key columns are those of DgTable: the identity first, then
+ * every other column that a reference points at.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "keys.h"
+
+/*
+ * An empty set of keys with room for some rows; it grows.  Lives in a context
+ * of its own below parent.
+ */
+DgKeys *
+dg_keys_create(const DgTable *table, int capacity, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "delete_guard keys",
+												  ALLOCSET_DEFAULT_SIZES);
+	DgKeys	   *keys = MemoryContextAllocZero(parent, sizeof(DgKeys));
+
+	keys->table = table;
+	keys->context = context;
+	keys->capacity = capacity;
+	dg_keys_reset(keys);
+	return keys;
+}
+
+/*
+ * Forget all rows.
+ */
+void
+dg_keys_reset(DgKeys *keys)
+{
+	int			n = keys->capacity * Max(keys->table->nkey_columns, 1);
+
+	MemoryContextReset(keys->context);
+	keys->nrows = 0;
+	keys->values = MemoryContextAllocHuge(keys->context, sizeof(Datum) * n);
+	keys->isnull = MemoryContextAllocHuge(keys->context, sizeof(bool) * n);
+}
+
+/*
+ * Add the key of the row in the slot, which is of the table's own shape.
+ */
+void
+dg_keys_add(DgKeys *keys, TupleTableSlot *slot)
+{
+	const DgTable *table = keys->table;
+	Datum	   *values = palloc(sizeof(Datum) * Max(table->nkey_columns, 1));
+	bool	   *isnull = palloc(sizeof(bool) * Max(table->nkey_columns, 1));
+
+	for (int i = 0; i < table->nkey_columns; i++)
+		values[i] = slot_getattr(slot, table->key_columns[i], &isnull[i]);
+	dg_keys_add_datums(keys, values, isnull);
+	pfree(values);
+	pfree(isnull);
+}
+
+/*
+ * Add a key given as datums, in the order of the table's key columns.  They
+ * are copied, and detoasted.
+ */
+void
+dg_keys_add_datums(DgKeys *keys, const Datum *values, const bool *isnull)
+{
+	const DgTable *table = keys->table;
+	int			n = table->nkey_columns;
+	MemoryContext old = MemoryContextSwitchTo(keys->context);
+
+	if (keys->nrows == keys->capacity)
+	{
+		keys->capacity *= 2;
+		keys->values = repalloc_huge(keys->values, sizeof(Datum) * keys->capacity * Max(n, 1));
+		keys->isnull = repalloc_huge(keys->isnull, sizeof(bool) * keys->capacity * Max(n, 1));
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int			at = keys->nrows * n + i;
+		int16		typlen = table->key_typlen[i];
+
+		keys->isnull[at] = isnull[i];
+		if (isnull[i] || table->key_typbyval[i])
+			keys->values[at] = values[i];
+		else if (typlen == -1)
+			keys->values[at] = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[i]));
+		else
+			keys->values[at] = datumCopy(values[i], false, typlen);
+	}
+	keys->nrows++;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Does a row have a NULL in a column that the reference points at?  Then
+ * nothing can refer to it.
+ */
+bool
+dg_keys_null(const DgKeys *keys, int row, const DgReference *ref)
+{
+	for (int i = 0; i < ref->ncolumns; i++)
+	{
+		if (keys->isnull[(Size) row * keys->table->nkey_columns + ref->columns[i].key_position])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The value of one referenced column of a row's key.
+ */
+Datum
+dg_keys_value(const DgKeys *keys, int row, const DgReferenceColumn *column)
+{
+	return keys->values[(Size) row * keys->table->nkey_columns + column->key_position];
+}

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * keys.h
+ *	  the key columns of some rows of one table
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_KEYS_H
+#define DELETE_GUARD_KEYS_H
+
+#include "executor/tuptable.h"
+#include "reference.h"
+
+typedef struct DgKeys
+{
+	const DgTable *table;
+	MemoryContext context;
+	int			nrows;
+	int			capacity;
+	Datum	   *values;			/* nrows * table->nkey_columns */
+	bool	   *isnull;
+} DgKeys;
+
+extern DgKeys *dg_keys_create(const DgTable *table, int capacity,
+							  MemoryContext parent);
+extern void dg_keys_reset(DgKeys *keys);
+extern void dg_keys_add(DgKeys *keys, TupleTableSlot *slot);
+extern void dg_keys_add_datums(DgKeys *keys, const Datum *values,
+							   const bool *isnull);
+extern bool dg_keys_null(const DgKeys *keys, int row,
+						 const DgReference *reference);
+extern Datum dg_keys_value(const DgKeys *keys, int row,
+						   const DgReferenceColumn *column);
+
+#endif							/* DELETE_GUARD_KEYS_H */

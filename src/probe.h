@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * probe.h
+ *	  look for the rows of one leaf that refer to keys
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_PROBE_H
+#define DELETE_GUARD_PROBE_H
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "keys.h"
+#include "nodes/execnodes.h"
+#include "utils/snapshot.h"
+
+/* Functions of one reference, ready to call */
+typedef struct DgMatcher
+{
+	FmgrInfo	eq[DG_MAX_KEYS];
+	FmgrInfo	cast[DG_MAX_KEYS];
+	FmgrInfo	hash_referenced[DG_MAX_KEYS];
+	FmgrInfo	hash_referencing[DG_MAX_KEYS];
+} DgMatcher;
+
+/* One leaf, opened */
+typedef struct DgProbe
+{
+	const DgReference *ref;
+	const DgReferenceLeaf *leaf;
+	DgMatcher  *matcher;
+	Relation	rel;
+	Relation	index;			/* NULL without one */
+	TupleTableSlot *slot;
+	IndexScanDesc scan[2];		/* for the active and the latest snapshot */
+	ScanKeyData scankeys[DG_MAX_KEYS];
+	bool		look_twice;
+	ExprState  *condition;
+} DgProbe;
+
+/* What the probes of one walk share */
+typedef struct DgProbing
+{
+	MemoryContext context;
+	MemoryContext scratch;		/* reset per key or per scanned row */
+	CommandId	removing;		/* InvalidCommandId if no row is being removed */
+	Snapshot	snapshot[2];	/* active, latest */
+	EState	   *estate;			/* for conditions; made with the first */
+	ExprContext *econtext;
+	HTAB	   *excluded;		/* of DgRowId: rows that never count; or NULL */
+	Oid			excluded_relation;	/* all rows of it never count */
+} DgProbing;
+
+/* Which row */
+typedef struct DgRowId
+{
+	Oid			relid;
+	ItemPointerData tid;
+} DgRowId;
+
+/* Called for each row, in the probe's slot, that refers to keys[row] */
+typedef void (*DgMatchCallback) (void *arg, int row, DgProbe *probe);
+
+extern DgMatcher *dg_matcher_create(const DgReference *ref);
+extern void dg_probe_open(DgProbing *probing, DgProbe *probe,
+						  const DgReference *ref, const DgReferenceLeaf *leaf,
+						  DgMatcher *matcher);
+extern void dg_probe_close(DgProbe *probe);
+extern void dg_probe_leaf(DgProbing *probing, DgProbe *probe,
+						  const DgKeys *keys,
+						  DgMatchCallback callback, void *arg);
+extern void dg_probe_leaf_latest(DgProbing *probing, DgProbe *probe,
+								 const DgKeys *keys,
+								 DgMatchCallback callback, void *arg);
+extern DgRowId dg_probe_row_id(const DgProbe *probe);
+extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing);
+
+#endif							/* DELETE_GUARD_PROBE_H */

@@ -1,0 +1,380 @@
+/*-------------------------------------------------------------------------
+ *
+ * removal.c
+ *	  judge what a statement did to rows, and journal what is allowed
+ *
+ * A "row source" gives the rows as often as they are asked for: a transition
+ * table, a whole relation, or one row.  The first pass counts what refers to
+ * each row; the second, only if rows need an approval, takes their keys and
+ * digests; the third writes the images.
+ *
+ * Memory: one chunk of keys at a time, one bit a row, and what a row set keeps.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "executor/nodeHash.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "journal.h"
+#include "radius.h"
+#include "refusal.h"
+#include "removal.h"
+
+/* Rows looked at together: enough to keep the index warm, few enough for it */
+#define DG_CHUNK_ROWS 500
+/* Bounds on the chunk where a table is scanned once per chunk */
+#define DG_SCAN_CHUNK_MIN 1000
+#define DG_SCAN_CHUNK_MAX 1000000
+
+static void source_rewind(DgRowSource *source);
+static bool source_next(DgRowSource *source);
+static uint8 *removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held);
+static int	look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held);
+static int	chunk_rows(const DgRemoval *removal);
+static void removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held);
+static DgVerdict *removal_decide(DgRemoval *removal);
+static int64 journal_images(DgRemoval *removal, DgRowSource *source, int64 event_id);
+static void event_from_verdict(DgEvent *event, const DgVerdict *verdict);
+
+/* Go (back) to the first row */
+static void
+source_rewind(DgRowSource *source)
+{
+	if (source->store)
+	{
+		if (source->pointer < 0)
+			source->pointer = tuplestore_alloc_read_pointer(source->store, EXEC_FLAG_REWIND);
+		tuplestore_select_read_pointer(source->store, source->pointer);
+		tuplestore_rescan(source->store);
+	}
+	else if (source->scanned)
+	{
+		dg_source_end(source);
+		source->scan = dg_table_beginscan(source->scanned, GetActiveSnapshot());
+	}
+	source->given = false;
+}
+
+/* Get the next row into the slot; false at the end */
+static bool
+source_next(DgRowSource *source)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (source->store)
+	{
+		tuplestore_select_read_pointer(source->store, source->pointer);
+		return tuplestore_gettupleslot(source->store, true, false, source->slot);
+	}
+	if (source->scanned)
+		return table_scan_getnextslot(source->scan, ForwardScanDirection, source->slot);
+	if (source->given)
+		return false;
+	source->given = true;
+	return true;
+}
+
+/*
+ * End a scan that may be open.
+ */
+void
+dg_source_end(DgRowSource *source)
+{
+	if (source->scan)
+		table_endscan(source->scan);
+	source->scan = NULL;
+}
+
+/*
+ * Prepare to judge what a command did to rows of a relation that is locked.
+ * Everything lives in the current context, until dg_dependents_end.
+ */
+void
+dg_removal_begin(DgRemoval *removal, Relation rel, const char *operation, CommandId removing)
+{
+	memset(removal, 0, sizeof(DgRemoval));
+	removal->operation = operation;
+	removal->rel = rel;
+	removal->dependents = dg_dependents_begin(RelationGetRelid(rel), removing,
+											  CurrentMemoryContext);
+	removal->table = dg_dependents_table(removal->dependents);
+}
+
+/*
+ * Look at all rows and decide.  A refusal does not return.  NULL if there are
+ * no rows.
+ */
+DgVerdict *
+dg_removal_judge(DgRemoval *removal, DgRowSource *source)
+{
+	bool		any_held;
+	uint8	   *held = removal_look(removal, source, &any_held);
+
+	if (removal->nrows == 0)
+		return NULL;
+	if (any_held)
+		removal_hold(removal, source, held);
+	return removal_decide(removal);
+}
+
+/*
+ * First pass: count the rows, find those that something refers to.  Returns a
+ * bitmap of the rows that need an approval, by their position.
+ */
+static uint8 *
+removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held)
+{
+	int			capacity = source->store || source->scanned ? chunk_rows(removal) : 1;
+	int			nreferences = Max(removal->table->nreferences, 1);
+	DgKeys	   *keys = dg_keys_create(removal->table, capacity, CurrentMemoryContext);
+	int64	   *counts = palloc_extended(sizeof(int64) * capacity * nreferences, MCXT_ALLOC_HUGE);
+	Size		room = 1024;
+	uint8	   *held = palloc0(room);
+	bool		more = true;
+
+	*any_held = false;
+	removal->referenced = dg_keys_create(removal->table, 16, CurrentMemoryContext);
+	source_rewind(source);
+	while (more)
+	{
+		dg_keys_reset(keys);
+		while (keys->nrows < capacity && (more = source_next(source)))
+			dg_keys_add(keys, source->slot);
+		if ((removal->nrows + keys->nrows) / 8 >= room)
+		{
+			Size		wanted = Max(room * 2, (removal->nrows + keys->nrows) / 8 + 1);
+
+			held = repalloc_huge(held, wanted);
+			memset(held + room, 0, wanted - room);
+			room = wanted;
+		}
+		if (look_at_chunk(removal, keys, counts, held) > 0)
+			*any_held = true;
+	}
+	MemoryContextDelete(keys->context);
+	pfree(counts);
+	return held;
+}
+
+/* Count what refers to a chunk of rows; returns how many need an approval */
+static int
+look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held)
+{
+	DgTable    *table = removal->table;
+	int			nheld = 0;
+
+	dg_dependents_count(removal->dependents, keys, counts);
+	for (int row = 0; row < keys->nrows; row++)
+	{
+		int64		position = removal->nrows++;
+		bool		referenced = false;
+
+		for (int i = 0; i < table->nreferences && !referenced; i++)
+			referenced = counts[(Size) row * table->nreferences + i] > 0;
+		if (referenced && removal->nreferenced++ < DG_ROWSET_MAX)
+			dg_keys_add_datums(removal->referenced,
+							   keys->values + (Size) row * table->nkey_columns,
+							   keys->isnull + (Size) row * table->nkey_columns);
+		if (dg_policy_holds(table, referenced))
+		{
+			held[position / 8] |= 1 << (position % 8);
+			nheld++;
+		}
+	}
+	return nheld;
+}
+
+/*
+ * How many rows to look at together.  Where a referencing table must be
+ * scanned, as many as fit into the memory that a hash table may take
+ * (work_mem * hash_mem_multiplier), since each chunk costs a scan.
+ */
+static int
+chunk_rows(const DgRemoval *removal)
+{
+	double		bytes_per_row = 48.0 + 8.0 * removal->table->nreferences +
+		24.0 * removal->table->nkey_columns;
+	double		rows = work_mem * 1024.0 * hash_mem_multiplier / bytes_per_row;
+
+	if (!dg_dependents_needs_scan(removal->dependents))
+		return DG_CHUNK_ROWS;
+	return (int) Min(Max(rows, DG_SCAN_CHUNK_MIN), DG_SCAN_CHUNK_MAX);
+}
+
+/*
+ * Second pass, only if there are such rows: take keys and digests of the rows
+ * that need an approval and are not covered by one already.
+ */
+static void
+removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held)
+{
+	TupleDesc	desc = RelationGetDescr(removal->rel);
+	int64		position = 0;
+	DgImager   *imager = NULL;
+
+	removal->held = dg_rowset_create(removal->table, desc, CurrentMemoryContext);
+	if (dg_cover_any())
+		imager = dg_imager_create(desc, removal->table->identity,
+								  removal->table->nidentity, CurrentMemoryContext);
+	source_rewind(source);
+	for (; source_next(source); position++)
+	{
+		uint8		digest[DG_KEY_DIGEST_LEN];
+
+		if (!(held[position / 8] & (1 << (position % 8))))
+			continue;
+		if (imager)
+		{
+			dg_key_digest(imager, source->slot, digest);
+			if (dg_cover_find(removal->table->protection.relid, digest))
+				continue;
+		}
+		dg_rowset_add(removal->held, source->slot, source->new_slot);
+	}
+}
+
+/*
+ * The verdict.  A refusal does not return, unless refusals are switched off.
+ */
+static DgVerdict *
+removal_decide(DgRemoval *removal)
+{
+	bool		holds = removal->held && removal->held->nrows > 0;
+	List	   *requests = holds ? dg_requests_named() : NIL;
+	DgVerdict  *verdict = dg_policy_decide(removal, requests);
+
+	if (verdict->outcome == NULL && dg_enforce)
+		dg_refuse(removal, verdict);
+	if (verdict->outcome == NULL)
+		verdict->outcome = DG_OUTCOME_NOT_ENFORCED;
+	if (verdict->radius == NULL && removal->nreferenced > 0)
+	{
+		DgRadius   *radius = dg_radius_create(CurrentMemoryContext, NULL, NULL);
+
+		dg_radius_add(radius, removal->dependents, removal->referenced);
+		verdict->radius = dg_radius_jsonb(radius);
+		dg_radius_free(radius);
+	}
+	return verdict;
+}
+
+/*
+ * Use the approvals that a verdict rests on, and cover what goes along.
+ */
+void
+dg_removal_accept(const DgVerdict *verdict, int64 event_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, verdict->used)
+		dg_request_use(lfirst(lc), event_id);
+	foreach(lc, verdict->cascaded)
+	{
+		DgCascadedRow *row = lfirst(lc);
+
+		dg_cover_add(row->table_id, row->key);
+	}
+}
+
+/*
+ * Write event and images of an allowed removal.
+ */
+void
+dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
+{
+	DgEvent		event = {0};
+	int64		event_id = dg_journal_reserve();
+	Jsonb	   *part;
+	int64		stored;
+
+	dg_removal_accept(verdict, event_id);
+	event_from_verdict(&event, verdict);
+	event.operation = removal->operation;
+	event.table_id = removal->table->protection.relid;
+	event.row_count = removal->nrows;
+	part = dg_event_part(removal->table->relid, removal->operation,
+						 removal->table->identity, removal->table->nidentity);
+	event.parts = dg_jsonb_array(&part, 1);
+	stored = journal_images(removal, source, event_id);
+	if (stored < removal->nrows)
+		event.details = dg_images_cut(stored);
+	dg_journal_event(event_id, &event, dg_outcome_alerts(event.outcome));
+}
+
+/* Write the images of all rows, up to the limit; returns how many */
+static int64
+journal_images(DgRemoval *removal, DgRowSource *source, int64 event_id)
+{
+	DgRowWriter *writer = dg_journal_rows_begin(event_id, 0, CurrentMemoryContext);
+	DgImager   *imager = dg_imager_create(RelationGetDescr(removal->rel), NULL, 0,
+										  CurrentMemoryContext);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "delete_guard row image",
+													  ALLOCSET_DEFAULT_SIZES);
+	int			pin = dg_imager_pin_settings(imager);
+	int64		stored = 0;
+
+	source_rewind(source);
+	while ((dg_capture_limit < 0 || stored < dg_capture_limit) && source_next(source))
+	{
+		MemoryContext old = MemoryContextSwitchTo(row_context);
+		bytea	   *apart = NULL;
+		Jsonb	   *image = dg_imager_encode(imager, source->slot, &apart);
+
+		MemoryContextSwitchTo(old);
+		dg_journal_rows_add(writer, image, apart);
+		MemoryContextReset(row_context);
+		stored++;
+	}
+	dg_imager_unpin_settings(pin);
+	dg_imager_free(imager);
+	dg_journal_rows_end(writer);
+	MemoryContextDelete(row_context);
+	return stored;
+}
+
+/* The part of an event that follows from the verdict */
+static void
+event_from_verdict(DgEvent *event, const DgVerdict *verdict)
+{
+	event->outcome = verdict->outcome;
+	event->blast_radius = verdict->radius;
+	if (verdict->used != NIL)
+	{
+		DgRequest  *request = linitial(verdict->used);
+
+		event->request_id = request->request_id;
+		event->approved_by = request->approved_by;
+	}
+}
+
+/*
+ * Does somebody have to be told of an event with this outcome?
+ */
+bool
+dg_outcome_alerts(const char *outcome)
+{
+	return strcmp(outcome, DG_OUTCOME_LOGGED) != 0 &&
+		strcmp(outcome, DG_OUTCOME_REPLICATED) != 0;
+}
+
+/*
+ * Details of an event that holds images of only the first so many rows.
+ */
+Jsonb *
+dg_images_cut(int64 stored)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(psprintf("{\"images_stored\": " INT64_FORMAT "}",
+																	   stored))));
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * removal.h
+ *	  judge what a statement did to rows, and journal what is allowed
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_REMOVAL_H
+#define DELETE_GUARD_REMOVAL_H
+
+#include "access/tableam.h"
+#include "policy.h"
+#include "utils/tuplestore.h"
+
+/* Where rows come from; one of the three */
+typedef struct DgRowSource
+{
+	Tuplestorestate *store;		/* transition table */
+	int			pointer;		/* read pointer of it */
+	Relation	scanned;		/* whole relation */
+	TableScanDesc scan;
+	TupleTableSlot *slot;		/* where rows appear; or the one row */
+	TupleTableSlot *new_slot;	/* what the one row becomes; or NULL */
+	bool		given;			/* the one row has been given */
+} DgRowSource;
+
+extern void dg_removal_begin(DgRemoval *removal, Relation rel,
+							 const char *operation, CommandId removing);
+extern DgVerdict *dg_removal_judge(DgRemoval *removal, DgRowSource *source);
+extern void dg_removal_accept(const DgVerdict *verdict, int64 event_id);
+extern void dg_removal_journal(DgRemoval *removal, DgVerdict *verdict,
+							   DgRowSource *source);
+extern void dg_source_end(DgRowSource *source);
+extern bool dg_outcome_alerts(const char *outcome);
+extern Jsonb *dg_images_cut(int64 stored);
+
+#endif							/* DELETE_GUARD_REMOVAL_H */
