@@ -35,9 +35,9 @@ PROVE_TESTS    = test/t/*.pl
 EXTRA_CLEAN    = src/*.gcda src/*.gcno *.gcov results check-logs tmp_check output_iso
 
 # These targets work before PostgreSQL is installed, so they must not include PGXS.
-STANDALONE = check demo layers headers style lint indent asserts coverage valgrind dist
+STANDALONE = bench check demo layers headers style lint indent asserts coverage valgrind dist
 
-ifneq (,$(filter-out $(STANDALONE) bench%,$(or $(MAKECMDGOALS),all)))
+ifneq (,$(filter-out $(STANDALONE),$(or $(MAKECMDGOALS),all)))
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 # Debian's pgxs.mk asks for bitcode even where its clang is not installed.
@@ -58,6 +58,7 @@ $(INSTALL_SQL): $(sort $(wildcard extension/parts/*.sql)) delete_guard.control
 	cat $(filter %.sql,$^) > $@.tmp && mv $@.tmp $@
 
 demo:                 ; @scripts/demo.sh
+bench:                ; @bench/run.sh
 layers headers style: ; @ONLY=$@ test/run-checks.sh
 asserts:              ; @COPT="-Werror -DUSE_ASSERT_CHECKING" test/run-checks.sh
 coverage:             ; @COVERAGE=1 COPT="--coverage -O0" test/run-checks.sh

@@ -31,6 +31,7 @@
 
 #include "arm.h"
 #include "catalog.h"
+#include "lookup.h"
 #include "reference.h"
 #include "sql.h"
 #include "steps.h"

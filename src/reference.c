@@ -32,34 +32,19 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/partition.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_opfamily.h"
-#include "commands/defrem.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_clause.h"
-#include "parser/parse_collate.h"
 #include "parser/parse_coerce.h"
-#include "parser/parse_relation.h"
-#include "parser/parser.h"
-#include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -67,11 +52,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "compat.h"
+#include "leaf.h"
+#include "lookup.h"
 #include "reference.h"
 #include "sql.h"
 
@@ -98,14 +83,6 @@ static void reference_finish(DgTable *table, DgReference *ref, List *leaf_relids
 static void column_finish(DgReferenceColumn *column, Oid referencing_type);
 static void column_hash_functions(DgReferenceColumn *column);
 static int	key_column_position(DgTable *table, int16 attnum);
-static void leaf_build(DgReference *ref, DgReferenceLeaf *leaf, Expr *condition);
-static void leaf_choose_index(DgReference *ref, DgReferenceLeaf *leaf);
-static int	index_usable_prefix(DgReference *ref, DgReferenceLeaf *leaf,
-								Relation index, int *indexkeys);
-static int	index_column_match(DgReference *ref, DgReferenceLeaf *leaf,
-							   Relation index, int column);
-static bool index_predicate_implied(DgReference *ref, DgReferenceLeaf *leaf,
-									Relation index);
 static List *leaves_of(Oid relid, bool with_children);
 static DgEffect effect_of_action(char action);
 
@@ -284,75 +261,6 @@ key_column_position(DgTable *table, int16 attnum)
 									  sizeof(int16) * table->nkey_columns * 2);
 	table->key_columns[table->nkey_columns] = attnum;
 	return table->nkey_columns++;
-}
-
-/*
- * The columns that identify a row of this relation: its primary key, else a
- * unique index over NOT NULL columns that is neither partial nor deferrable
- * nor on expressions.  Returns how many, 0 if there is no such key.
- */
-int
-dg_identity_columns(Oid relid, int16 *attnums)
-{
-	Relation	rel = relation_open(relid, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(rel);
-	int			natts = 0;
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-		bool		usable = form->indisunique && form->indisvalid &&
-			form->indimmediate &&
-			RelationGetIndexPredicate(index) == NIL &&
-			RelationGetIndexExpressions(index) == NIL;
-
-		for (int i = 0; usable && i < form->indnkeyatts; i++)
-			usable = form->indkey.values[i] > 0 &&
-				TupleDescAttr(RelationGetDescr(rel), form->indkey.values[i] - 1)->attnotnull;
-		if (usable && (natts == 0 || form->indisprimary))
-		{
-			natts = form->indnkeyatts;
-			memcpy(attnums, form->indkey.values, sizeof(int16) * natts);
-		}
-		index_close(index, AccessShareLock);
-	}
-	relation_close(rel, AccessShareLock);
-	return natts;
-}
-
-/*
- * Is there a unique index over exactly these columns, in any order, that is
- * valid, not partial and not on expressions?
- */
-bool
-dg_has_unique_index(Oid relid, const int16 *attnums, int nattnums)
-{
-	Relation	rel = relation_open(relid, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(rel);
-	bool		found = false;
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-		int			matched = 0;
-
-		for (int i = 0; i < form->indnkeyatts; i++)
-		{
-			for (int j = 0; j < nattnums; j++)
-				matched += (form->indkey.values[i] == attnums[j]);
-		}
-		if (form->indisunique && form->indisvalid &&
-			form->indnkeyatts == nattnums && matched == nattnums &&
-			RelationGetIndexPredicate(index) == NIL)
-			found = true;
-		index_close(index, AccessShareLock);
-	}
-	relation_close(rel, AccessShareLock);
-	return found;
 }
 
 /* All references to the table: list of DgReference */
@@ -578,7 +486,7 @@ reference_finish(DgTable *table, DgReference *ref, List *leaf_relids)
 
 		leaf->relid = lfirst_oid(lc);
 		dg_catalog_watch(leaf->relid);
-		leaf_build(ref, leaf, condition);
+		dg_leaf_build(ref, leaf, condition);
 		if (leaf->relid == table->relid ||
 			list_member_oid(dg_ancestors(leaf->relid), table->is_protected ? table->protection.relid : table->relid))
 			ref->on_itself = true;
@@ -631,180 +539,6 @@ column_hash_functions(DgReferenceColumn *column)
 }
 
 /*
- * The equality operator for a referenced and a referencing type, from the
- * default btree operator class of the referenced type: exactly that pair, or
- * one that the referencing type can be implicitly cast to.  False if there is
- * none.
- */
-bool
-dg_column_operator(Oid referenced_type, Oid referencing_type, Oid *eq_op)
-{
-	Oid			opclass = GetDefaultOpClass(referenced_type, BTREE_AM_OID);
-	Oid			base = getBaseType(referencing_type);
-	Oid			family;
-	Oid			input;
-
-	*eq_op = InvalidOid;
-	if (!OidIsValid(opclass))
-		return false;
-	family = get_opclass_family(opclass);
-	input = get_opclass_input_type(opclass);
-	*eq_op = get_opfamily_member(family, input, base, BTEqualStrategyNumber);
-	if (IsPolymorphicType(input) && base != getBaseType(referenced_type))
-		return false;
-	if (!OidIsValid(*eq_op) &&
-		can_coerce_type(1, &base, &input, COERCION_IMPLICIT))
-		*eq_op = get_opfamily_member(family, input, input, BTEqualStrategyNumber);
-	return OidIsValid(*eq_op);
-}
-
-/* Number the columns as in the leaf, map the condition, choose an index */
-static void
-leaf_build(DgReference *ref, DgReferenceLeaf *leaf, Expr *condition)
-{
-	for (int i = 0; i < ref->ncolumns; i++)
-	{
-		if (leaf->relid == ref->referencing)
-			leaf->attnums[i] = ref->columns[i].referencing;
-		else
-			leaf->attnums[i] = get_attnum(leaf->relid,
-										  get_attname(ref->referencing,
-													  ref->columns[i].referencing, false));
-	}
-	if (condition)
-	{
-		Relation	root = relation_open(ref->referencing, AccessShareLock);
-		Relation	rel = relation_open(leaf->relid, AccessShareLock);
-		AttrMap    *map = build_attrmap_by_name_if_req(RelationGetDescr(root),
-													   RelationGetDescr(rel) DG_MISSING_OK);
-		bool		wholerow;
-
-		leaf->condition = map == NULL ? condition :
-			(Expr *) map_variable_attnos((Node *) condition, 1, 0, map,
-										 RelationGetForm(rel)->reltype, &wholerow);
-		relation_close(rel, AccessShareLock);
-		relation_close(root, AccessShareLock);
-	}
-	leaf_choose_index(ref, leaf);
-}
-
-/* The index with the longest usable prefix, if any */
-static void
-leaf_choose_index(DgReference *ref, DgReferenceLeaf *leaf)
-{
-	Relation	rel = relation_open(leaf->relid, AccessShareLock);
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(rel))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		int			indexkeys[DG_MAX_KEYS];
-		int			n = index_usable_prefix(ref, leaf, index, indexkeys);
-
-		if (n > leaf->nindexkeys && index_predicate_implied(ref, leaf, index))
-		{
-			leaf->index = lfirst_oid(lc);
-			leaf->nindexkeys = n;
-			memcpy(leaf->indexkeys, indexkeys, sizeof(int) * n);
-		}
-		index_close(index, AccessShareLock);
-	}
-	relation_close(rel, AccessShareLock);
-}
-
-/*
- * How many leading columns of the index can be compared with the reference's
- * own equality; indexkeys receives which column of the reference each is.
- */
-static int
-index_usable_prefix(DgReference *ref, DgReferenceLeaf *leaf, Relation index,
-					int *indexkeys)
-{
-	Oid			am = index->rd_rel->relam;
-	int			n;
-
-	if ((am != BTREE_AM_OID && am != HASH_AM_OID) || !index->rd_index->indisvalid ||
-		!index->rd_index->indisready || !index->rd_index->indislive ||
-		index->rd_index->indcheckxmin)
-		return 0;
-	for (n = 0; n < index->rd_index->indnkeyatts; n++)
-	{
-		indexkeys[n] = index_column_match(ref, leaf, index, n);
-		if (indexkeys[n] < 0)
-			break;
-	}
-	return n;
-}
-
-/* The column of the reference that an index column can look up, or -1 */
-static int
-index_column_match(DgReference *ref, DgReferenceLeaf *leaf, Relation index,
-				   int column)
-{
-	Oid			family = index->rd_opfamily[column];
-	int			wanted = index->rd_rel->relam == HASH_AM_OID ?
-		HTEqualStrategyNumber : BTEqualStrategyNumber;
-
-	for (int i = 0; i < ref->ncolumns; i++)
-	{
-		DgReferenceColumn *col = &ref->columns[i];
-		Oid			collation = index->rd_indcollation[column];
-		Oid			left;
-		Oid			right;
-
-		if (leaf->attnums[i] != index->rd_index->indkey.values[column] ||
-			!OidIsValid(col->index_op) || OidIsValid(col->cast_func) ||
-			get_op_opfamily_strategy(col->index_op, family) != wanted)
-			continue;
-		op_input_types(col->index_op, &left, &right);
-		if (left != index->rd_opcintype[column])
-			continue;
-		if (collation != col->collation &&
-			(!get_collation_isdeterministic(collation) ||
-			 !get_collation_isdeterministic(col->collation)))
-			continue;
-		return i;
-	}
-	return -1;
-}
-
-/*
- * Does every row that the reference can match stand in a partial index?  True
- * for a plain one.
- */
-static bool
-index_predicate_implied(DgReference *ref, DgReferenceLeaf *leaf, Relation index)
-{
-	List	   *predicate = RelationGetIndexPredicate(index);
-	List	   *clauses = NIL;
-
-	if (predicate == NIL)
-		return true;
-	for (int i = 0; i < ref->ncolumns; i++)
-	{
-		Oid			type;
-		int32		typmod;
-		Oid			collation;
-		Oid			left;
-		Oid			right;
-
-		if (!OidIsValid(ref->columns[i].index_op))
-			continue;
-		get_atttypetypmodcoll(leaf->relid, leaf->attnums[i], &type, &typmod, &collation);
-		op_input_types(ref->columns[i].index_op, &left, &right);
-		clauses = lappend(clauses,
-						  make_opclause(ref->columns[i].index_op, BOOLOID, false,
-										(Expr *) makeVar(1, leaf->attnums[i], type, typmod, collation, 0),
-										(Expr *) makeNullConst(right, -1, InvalidOid),
-										InvalidOid, collation));
-		((Const *) lsecond(((OpExpr *) llast(clauses))->args))->constisnull = false;
-	}
-	if (leaf->condition)
-		clauses = lappend(clauses, leaf->condition);
-	return predicate_implied_by(predicate, clauses, false);
-}
-
-/*
  * The relations with rows below (and including) a table.  A foreign key on an
  * inheritance parent does not reach its children, a declared reference does.
  */
@@ -849,62 +583,6 @@ effect_of_action(char action)
 		default:
 			return DG_EFFECT_REFUSE;
 	}
-}
-
-/*
- * Parse the condition of a declared reference: a boolean expression over the
- * columns of the referencing table, with immutable functions only.  Raises an
- * error otherwise.  Names are resolved by the search_path in force.
- */
-Expr *
-dg_condition_parse(Oid relid, const char *condition)
-{
-	Relation	rel = relation_open(relid, AccessShareLock);
-	ParseState *pstate = make_parsestate(NULL);
-	ParseNamespaceItem *item;
-	List	   *parsed;
-	SelectStmt *select;
-	Node	   *expr;
-	char	   *query = psprintf("SELECT %s", condition);
-
-	parsed = raw_parser(query, RAW_PARSE_DEFAULT);
-	select = list_length(parsed) == 1 ? (SelectStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
-	if (select == NULL || !IsA(select, SelectStmt) ||
-		list_length(select->targetList) != 1 || select->fromClause ||
-		select->whereClause || select->groupClause || select->sortClause ||
-		select->limitCount || select->limitOffset || select->op != SETOP_NONE ||
-		select->withClause || select->intoClause || select->distinctClause ||
-		select->havingClause || select->windowClause || select->lockingClause)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("condition must be a single expression")));
-
-	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
-	addNSItemToQuery(pstate, item, true, true, true);
-	expr = transformWhereClause(pstate,
-								linitial_node(ResTarget, select->targetList)->val,
-								EXPR_KIND_CHECK_CONSTRAINT, "condition");
-	assign_expr_collations(pstate, expr);
-	expr = eval_const_expressions(NULL, expr);
-	if (contain_mutable_functions(expr))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("condition must use only immutable functions")));
-	free_parsestate(pstate);
-	relation_close(rel, AccessShareLock);
-	return (Expr *) expr;
-}
-
-/*
- * Text of a parsed condition, with every name qualified that the search_path
- * in force does not find.
- */
-char *
-dg_condition_deparse(Oid relid, Expr *condition)
-{
-	return deparse_expression((Node *) condition,
-							  deparse_context_for(get_rel_name(relid), relid),
-							  false, false);
 }
 
 /*

@@ -100,15 +100,9 @@ typedef struct DgTable
 extern DgTable *dg_table_acquire(Oid relid);
 extern void dg_table_release(DgTable *table);
 extern bool dg_table_is_stale(const DgTable *table);
-extern Expr *dg_condition_parse(Oid relid, const char *condition);
-extern char *dg_condition_deparse(Oid relid, Expr *condition);
-extern int	dg_identity_columns(Oid relid, int16 *attnums);
-extern bool dg_has_unique_index(Oid relid, const int16 *attnums, int nattnums);
 extern bool dg_reference_has_index(const DgReference *reference);
 extern char *dg_reference_columns(const DgReference *reference);
 extern const char *dg_effect_name(DgEffect effect);
 extern const char *dg_kind_name(DgReferenceKind kind);
-extern bool dg_column_operator(Oid referenced_type, Oid referencing_type,
-							   Oid *eq_op);
 
 #endif							/* DELETE_GUARD_REFERENCE_H */
