@@ -82,6 +82,14 @@ dg_approval_init(void)
 {
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
+
+	/*
+	 * A value set before the library was loaded, outside a transaction block,
+	 * should have been cleared when that statement committed.
+	 */
+	if (!IsTransactionBlock() && dg_approval && dg_approval[0] != '\0')
+		(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
 /* ---------------------------------------------------------------------
@@ -309,7 +317,7 @@ copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContext context)
 
 /*
  * The requests that delete_guard.approval names, locked.  List of DgRequest
- * in the current context; a number that is no request is left out.
+ * in the current context; one that does not exist has no operation.
  */
 List *
 dg_requests_named(void)
@@ -332,8 +340,12 @@ dg_requests_named(void)
 			continue;
 		dg_request_lock(request_id);
 		request = dg_request_load(request_id);
-		if (request)
-			result = lappend(result, request);
+		if (request == NULL)
+		{
+			request = palloc0(sizeof(DgRequest));
+			request->request_id = request_id;
+		}
+		result = lappend(result, request);
 	}
 	return result;
 }
@@ -348,6 +360,8 @@ dg_request_problem(const DgRequest *request, const char *operation, Oid table_id
 {
 	DgPerson	person = dg_person_current();
 
+	if (request->operation == NULL)
+		return "does not exist";
 	if (request->requester.roleid != person.roleid ||
 		strcmp(request->requester.name, person.name) != 0 ||
 		(request->requester.authn && person.authn &&
@@ -436,9 +450,10 @@ dg_request_radius_fits(const DgRequest *request, Jsonb *radius)
  */
 
 /*
- * Add a decision of the current person.  The request is locked.
+ * Add a decision of the current person.  The request is locked.  Returns until
+ * when it is valid; an approval only.
  */
-void
+TimestampTz
 dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 				   Jsonb *radius, int64 event_id)
 {
@@ -446,12 +461,13 @@ dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 		"INSERT INTO delete_guard.decision (decision_id, request_id, kind, person,"
 		" person_name, person_authn, decided_at, valid_until, comment, blast_radius,"
 		" transaction_id, event_id) VALUES (pg_catalog.nextval('delete_guard.decision_id'),"
-		" $1, $2, $3, $4, $5, clock_timestamp(), clock_timestamp() + $6 * interval '1 second',"
-		" $7, $8, pg_current_xact_id(), $9)";
+		" $1, $2, $3, $4, $5, clock_timestamp(), $6, $7, $8, pg_current_xact_id(), $9)";
 	DgPerson	person = dg_person_current();
 	bool		lasting = strcmp(kind, "approve") == 0 || strcmp(kind, "break_glass") == 0;
-	Oid			argtypes[9] = {INT8OID, TEXTOID, OIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, JSONBOID, INT8OID};
+	Oid			argtypes[9] = {INT8OID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID};
 	Datum		args[9];
+	TimestampTz valid_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														  (int64) dg_approval_lifetime * 1000);
 	char		nulls[10] = "         ";
 	DgRoleState saved;
 
@@ -461,7 +477,7 @@ dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 	args[3] = CStringGetTextDatum(person.name);
 	args[4] = person.authn ? CStringGetTextDatum(person.authn) : (Datum) 0;
 	nulls[4] = person.authn ? ' ' : 'n';
-	args[5] = Int32GetDatum(dg_approval_lifetime);
+	args[5] = TimestampTzGetDatum(valid_until);
 	nulls[5] = lasting ? ' ' : 'n';
 	args[6] = comment ? CStringGetTextDatum(comment) : (Datum) 0;
 	nulls[6] = comment ? ' ' : 'n';
@@ -472,6 +488,7 @@ dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 	dg_own_connect(&saved);
 	dg_own_query(query, 9, argtypes, args, nulls, false, 0);
 	dg_own_finish(&saved);
+	return valid_until;
 }
 
 /*
@@ -481,7 +498,7 @@ void
 dg_request_use(const DgRequest *request, int64 event_id)
 {
 	if (!request->used_here)
-		dg_decision_insert(request->request_id, "use", NULL, NULL, event_id);
+		(void) dg_decision_insert(request->request_id, "use", NULL, NULL, event_id);
 	used_in_transaction = true;
 }
 
@@ -611,7 +628,12 @@ subxact_callback(SubXactEvent event, SubTransactionId mine,
 static void
 clear_flag(void)
 {
-	if (dg_approval && dg_approval[0] != '\0')
-		(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	if (dg_approval == NULL || dg_approval[0] == '\0')
+		return;
+	if (!used_in_transaction)
+		ereport(NOTICE,
+				(errmsg("delete_guard.approval is cleared at the end of the transaction, which has not used it"),
+				 errhint("Set it with SET LOCAL in the same transaction as the statement.")));
+	(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }

@@ -71,9 +71,9 @@ extern const char *dg_request_problem(const DgRequest *request,
 extern bool dg_request_covers(const DgRequest *request,
 							  const DgRowEntry *entry, bool *key_known);
 extern bool dg_request_radius_fits(const DgRequest *request, Jsonb *radius);
-extern void dg_decision_insert(int64 request_id, const char *kind,
-							   const char *comment, Jsonb *radius,
-							   int64 event_id);
+extern TimestampTz dg_decision_insert(int64 request_id, const char *kind,
+									  const char *comment, Jsonb *radius,
+									  int64 event_id);
 extern void dg_request_use(const DgRequest *request, int64 event_id);
 extern bool dg_is_approver(const DgPerson *person, Oid table_id,
 						   TimestampTz since);

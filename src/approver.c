@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
+#include "identity.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -40,9 +41,9 @@ delete_guard_add_approver(PG_FUNCTION_ARGS)
 	char	   *role = role_argument(fcinfo, 0);
 	Oid			roleid = get_role_oid(role, false);
 	Oid			table_id = scope_argument(fcinfo, 1);
-	Oid			argtypes[3] = {OIDOID, TEXTOID, OIDOID};
-	Datum		args[3] = {ObjectIdGetDatum(roleid), CStringGetTextDatum(role),
-	ObjectIdGetDatum(table_id)};
+	Oid			argtypes[4] = {OIDOID, TEXTOID, OIDOID, TEXTOID};
+	Datum		args[4] = {ObjectIdGetDatum(roleid), CStringGetTextDatum(role),
+	ObjectIdGetDatum(table_id), CStringGetTextDatum(dg_person_current().name)};
 	DgRoleState saved;
 
 	if (!role_can_login(roleid))
@@ -52,11 +53,11 @@ delete_guard_add_approver(PG_FUNCTION_ARGS)
 				 errdetail("An approver is a person: approvals count for the role that authenticated, not for roles it is a member of.")));
 	dg_own_connect(&saved);
 	dg_own_query("INSERT INTO delete_guard.approver (role, role_name, table_id, added_by, added_at)"
-				 " VALUES ($1::regrole, $2, $3::regclass, session_user, clock_timestamp())"
+				 " VALUES ($1::regrole, $2, $3::regclass, $4, clock_timestamp())"
 				 " ON CONFLICT (role, table_id) DO UPDATE SET role_name = excluded.role_name,"
 				 " added_by = excluded.added_by, added_at = excluded.added_at"
 				 " WHERE approver.role_name <> excluded.role_name",
-				 3, argtypes, args, NULL, false, 0);
+				 4, argtypes, args, NULL, false, 0);
 	dg_own_finish(&saved);
 	dg_journal_step("add_approver", table_id, "{\"role\":%s}", dg_quote_json(role));
 	PG_RETURN_VOID();

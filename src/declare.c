@@ -31,6 +31,7 @@
 
 #include "arm.h"
 #include "catalog.h"
+#include "identity.h"
 #include "lookup.h"
 #include "reference.h"
 #include "sql.h"
@@ -69,9 +70,9 @@ delete_guard_declare_reference(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("referencing columns must not be null")));
-	LockRelationOid(declaration.referenced, ShareRowExclusiveLock);
+	dg_require_owner(declaration.referencing);
+	dg_lock_owned(declaration.referenced);
 	LockRelationOid(declaration.referencing, AccessShareLock);
-	dg_require_owner(declaration.referenced);
 	dg_require_owner(declaration.referencing);
 
 	declaration.ncolumns = column_numbers(declaration.referencing, PG_GETARG_ARRAYTYPE_P(1),
@@ -285,16 +286,17 @@ static void
 store_declaration(const DgDeclaration *declaration)
 {
 	int			n = declaration->ncolumns;
-	Oid			argtypes[8] = {TEXTOID, OIDOID, NAMEARRAYOID, INT2ARRAYOID,
-	OIDOID, NAMEARRAYOID, INT2ARRAYOID, TEXTOID};
-	Datum		args[8] = {CStringGetTextDatum(declaration->name),
+	Oid			argtypes[9] = {TEXTOID, OIDOID, NAMEARRAYOID, INT2ARRAYOID,
+	OIDOID, NAMEARRAYOID, INT2ARRAYOID, TEXTOID, TEXTOID};
+	Datum		args[9] = {CStringGetTextDatum(declaration->name),
 		ObjectIdGetDatum(declaration->referencing),
 		name_array(declaration->referencing, declaration->referencing_attnums, n),
 		int2_array(declaration->referencing_attnums, n),
 		ObjectIdGetDatum(declaration->referenced),
 		name_array(declaration->referenced, declaration->referenced_attnums, n),
 		int2_array(declaration->referenced_attnums, n),
-	declaration->condition ? CStringGetTextDatum(declaration->condition) : (Datum) 0};
+		declaration->condition ? CStringGetTextDatum(declaration->condition) : (Datum) 0,
+	CStringGetTextDatum(dg_person_current().name)};
 	DgRoleState saved;
 
 	dg_own_connect(&saved);
@@ -302,8 +304,8 @@ store_declaration(const DgDeclaration *declaration)
 				 " referencing, referencing_columns, referencing_attnums, referencing_oid,"
 				 " referenced, referenced_columns, referenced_attnums, referenced_oid,"
 				 " condition, declared_by, declared_at)"
-				 " VALUES ($1, $2::regclass, $3, $4, $2, $5::regclass, $6, $7, $5, $8, session_user, now())",
-				 8, argtypes, args, declaration->condition ? NULL : "       n", false, 0);
+				 " VALUES ($1, $2::regclass, $3, $4, $2, $5::regclass, $6, $7, $5, $8, $9, now())",
+				 9, argtypes, args, declaration->condition ? NULL : "       n ", false, 0);
 	dg_own_finish(&saved);
 }
 
@@ -362,9 +364,10 @@ delete_guard_forget_reference(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("declared reference \"%s\" does not exist", name)));
 	/* a declaration whose table is gone is anybody's who owns the extension */
-	dg_require_owner(get_rel_name(referenced) ? referenced : dg_own_relation("event"));
 	if (get_rel_name(referenced))
-		LockRelationOid(referenced, ShareRowExclusiveLock);
+		dg_lock_owned(referenced);
+	else
+		dg_require_owner(dg_own_relation("declared_reference"));
 	dg_own_connect(&saved);
 	dg_own_query("DELETE FROM delete_guard.declared_reference WHERE name = $1",
 				 1, &argtype, &arg, NULL, false, 0);

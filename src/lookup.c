@@ -29,6 +29,10 @@
 
 #include "lookup.h"
 
+/* What makes a statement of an expression */
+#define DG_SELECT "SELECT "
+
+static void condition_error(void *arg);
 static Node *single_expression(const char *text);
 
 /*
@@ -128,11 +132,27 @@ dg_column_operator(Oid referenced_type, Oid referencing_type, Oid *eq_op)
 	return OidIsValid(*eq_op);
 }
 
+/* Error context: which condition; positions are in its own text */
+static void
+condition_error(void *arg)
+{
+	const char *condition = arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position - (int) strlen(DG_SELECT));
+		internalerrquery(condition);
+	}
+	errcontext("condition of a declared reference: %s", condition);
+}
+
 /* The parse tree of a text that must be one expression and nothing more */
 static Node *
 single_expression(const char *text)
 {
-	List	   *parsed = raw_parser(psprintf("SELECT %s", text), RAW_PARSE_DEFAULT);
+	List	   *parsed = raw_parser(psprintf(DG_SELECT "%s", text), RAW_PARSE_DEFAULT);
 	SelectStmt *select = list_length(parsed) == 1 ?
 		(SelectStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
 
@@ -159,18 +179,29 @@ dg_condition_parse(Oid relid, const char *condition)
 	Relation	rel = relation_open(relid, AccessShareLock);
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
+	ErrorContextCallback callback;
 	Node	   *expr;
 
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
 	addNSItemToQuery(pstate, item, true, true, true);
+	callback.callback = condition_error;
+	callback.arg = unconstify(char *, condition);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	expr = transformWhereClause(pstate, single_expression(condition),
-								EXPR_KIND_CHECK_CONSTRAINT, "condition");
+								EXPR_KIND_OTHER, "condition");
+	if (pstate->p_hasSubLinks || pstate->p_hasAggs || pstate->p_hasWindowFuncs ||
+		pstate->p_hasTargetSRFs)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("condition must not use subqueries, aggregates, window functions or set-returning functions")));
 	assign_expr_collations(pstate, expr);
 	expr = eval_const_expressions(NULL, expr);
 	if (contain_mutable_functions(expr))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("condition must use only immutable functions")));
+	error_context_stack = callback.previous;
 	free_parsestate(pstate);
 	relation_close(rel, AccessShareLock);
 	return (Expr *) expr;

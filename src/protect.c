@@ -27,6 +27,7 @@
 
 #include "arm.h"
 #include "catalog.h"
+#include "identity.h"
 #include "lookup.h"
 #include "reference.h"
 #include "sql.h"
@@ -35,6 +36,8 @@
 PG_FUNCTION_INFO_V1(delete_guard_protect);
 PG_FUNCTION_INFO_V1(delete_guard_unprotect);
 
+static void raise_not_protected(Oid relid);
+static void rearm_below(Oid relid);
 static void check_protectable(Oid relid);
 static void check_relation_kind(Relation rel);
 static DgMode parse_mode(const char *mode);
@@ -63,8 +66,7 @@ delete_guard_protect(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("number of approvals must be between 1 and 100")));
-	LockRelationOid(relid, ShareRowExclusiveLock);
-	dg_require_owner(relid);
+	dg_lock_owned(relid);
 	check_protectable(relid);
 	if (dg_protection_find(relid, &above) && above.relid != relid)
 		ereport(ERROR,
@@ -85,32 +87,75 @@ delete_guard_protect(PG_FUNCTION_ARGS)
 
 /*
  * unprotect(table regclass)
+ *
+ * Also takes the number of a table that is gone, whose row is then removed;
+ * that is for the owner of the extension.
  */
 Datum
 delete_guard_unprotect(PG_FUNCTION_ARGS)
 {
-	Oid			relid = dg_table_argument(fcinfo, 0, "table");
+	Oid			relid = PG_ARGISNULL(0) ? dg_table_argument(fcinfo, 0, "table") : PG_GETARG_OID(0);
 	DgProtection protection;
 	Oid			argtype = OIDOID;
 	Datum		arg = ObjectIdGetDatum(relid);
 	DgRoleState saved;
 
-	LockRelationOid(relid, ShareRowExclusiveLock);
-	dg_require_owner(relid);
+	if (get_rel_name(relid))
+		dg_lock_owned(relid);
+	else
+		dg_require_owner(dg_own_relation("protected_table"));
 	if (!dg_protection_read(relid, &protection))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("table \"%s\" is not protected", get_rel_name(relid))));
+		raise_not_protected(relid);
 	dg_own_connect(&saved);
 	dg_own_query("DELETE FROM delete_guard.protected_table WHERE table_id::oid = $1",
 				 1, &argtype, &arg, NULL, false, 0);
 	dg_own_finish(&saved);
 	dg_catalog_changed("protected_table");
-	dg_disarm(relid);
-	dg_journal_step("unprotect", relid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
+	if (get_rel_name(relid))
+	{
+		dg_disarm(relid);
+		rearm_below(relid);
+	}
+	dg_journal_step("unprotect", get_rel_name(relid) ? relid : InvalidOid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
 				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
 				 protection.approvals);
 	PG_RETURN_VOID();
+}
+
+/* Say that a table is not protected, or through which other one it is */
+static void
+raise_not_protected(Oid relid)
+{
+	DgProtection above;
+
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (dg_protection_find(relid, &above))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is protected through \"%s\"",
+						get_rel_name(relid), get_rel_name(above.relid)),
+				 errhint("Unprotect \"%s\" instead.", get_rel_name(above.relid))));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("table \"%s\" is not protected", get_rel_name(relid))));
+}
+
+/* Arm again what lies below a table and is protected in its own right */
+static void
+rearm_below(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, dg_hierarchy(relid))
+	{
+		DgProtection protection;
+
+		if (lfirst_oid(lc) != relid && dg_protection_read(lfirst_oid(lc), &protection))
+			dg_arm(lfirst_oid(lc));
+	}
 }
 
 /* Can this table, with everything below it, be protected? */
@@ -202,21 +247,22 @@ parse_scope(const char *scope)
 static void
 store_protection(const DgProtection *protection)
 {
-	Oid			argtypes[4] = {OIDOID, TEXTOID, TEXTOID, INT4OID};
-	Datum		args[4] = {ObjectIdGetDatum(protection->relid),
+	Oid			argtypes[5] = {OIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID};
+	Datum		args[5] = {ObjectIdGetDatum(protection->relid),
 		CStringGetTextDatum(dg_mode_name(protection->mode)),
 		CStringGetTextDatum(dg_scope_name(protection->scope)),
-	Int32GetDatum(protection->approvals)};
+		Int32GetDatum(protection->approvals),
+	CStringGetTextDatum(dg_person_current().name)};
 	DgRoleState saved;
 
 	dg_own_connect(&saved);
 	dg_own_query("INSERT INTO delete_guard.protected_table"
 				 " (table_id, mode, scope, approvals, protected_by, protected_at)"
-				 " VALUES ($1::regclass, $2, $3, $4, session_user, now())"
+				 " VALUES ($1::regclass, $2, $3, $4, $5, now())"
 				 " ON CONFLICT (table_id) DO UPDATE SET mode = excluded.mode,"
 				 " scope = excluded.scope, approvals = excluded.approvals,"
 				 " protected_by = excluded.protected_by, protected_at = excluded.protected_at",
-				 4, argtypes, args, NULL, false, 0);
+				 5, argtypes, args, NULL, false, 0);
 	dg_own_finish(&saved);
 }
 

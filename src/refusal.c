@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -52,6 +53,7 @@ static char *message_detail(const DgRemoval *removal, const DgVerdict *verdict,
 							const int64 *counts);
 static char *message_hint(const DgRemoval *removal, const DgReceipt *receipt,
 						  const int64 *counts);
+static bool request_is_usable(const DgRemoval *removal, int64 request_id);
 static char *row_sentence(const DgRemoval *removal, const char *key, const int64 *counts);
 static char *key_text(const DgRemoval *removal, int row);
 static bool may_read_keys(const DgRemoval *removal);
@@ -139,6 +141,11 @@ record_attempt(const DgRemoval *removal, Jsonb *radius)
 	dg_request_values(removal->operation, table->protection.relid, removal->held, removal->nrows,
 					  radius, NULL, table->protection.approvals, values, isnull);
 	request = dg_own_row_encode("request", values, isnull);
+	/* the table by number: the recorder need not see it under its name of now */
+	request = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(request),
+												 DirectFunctionCall1(jsonb_in,
+																	 CStringGetDatum(psprintf("{\"table_id\": \"%u\"}",
+																							  table->protection.relid)))));
 	appendStringInfo(&buf, ",\"request\":%s", complete ?
 					 JsonbToCString(NULL, &request->root, 0) : "null");
 	appendStringInfoString(&buf, ",\"fingerprint\":");
@@ -287,6 +294,9 @@ message_hint(const DgRemoval *removal, const DgReceipt *receipt, const int64 *co
 		appendStringInfo(&buf, "A request names at most %d rows; remove them in smaller steps.", DG_ROWSET_MAX);
 	else if (receipt->status != DG_RECEIPT_STORED || receipt->request_id == 0)
 		appendStringInfo(&buf, "To %s, another person must approve it, but no request could be stored; the attempt is in the server log.  Ask with delete_guard.request_delete().", what);
+	else if (request_is_usable(removal, receipt->request_id))
+		appendStringInfo(&buf, "Request " INT64_FORMAT " has been approved: run this in one transaction with SET LOCAL delete_guard.approval = " INT64_FORMAT ".",
+						 receipt->request_id, receipt->request_id);
 	else
 		appendStringInfo(&buf, "To %s, another person must run SELECT delete_guard.approve(" INT64_FORMAT
 						 "); then run this in one transaction with SET LOCAL delete_guard.approval = " INT64_FORMAT ".",
@@ -294,6 +304,16 @@ message_hint(const DgRemoval *removal, const DgReceipt *receipt, const int64 *co
 	if (!dg_has_approver(removal->table->protection.relid))
 		appendStringInfoString(&buf, "  There is no approver for this table yet; see delete_guard.add_approver().");
 	return buf.data;
+}
+
+/* Was the request that this attempt found approved before? */
+static bool
+request_is_usable(const DgRemoval *removal, int64 request_id)
+{
+	DgRequest  *request = dg_request_load(request_id);
+
+	return request && dg_request_problem(request, removal->operation,
+										 removal->table->protection.relid) == NULL;
 }
 
 /* "To remove an association, delete from ... instead.  ", or nothing */

@@ -28,7 +28,6 @@
 
 #include "approval.h"
 #include "collect.h"
-#include "guc.h"
 #include "journal.h"
 #include "sql.h"
 #include "steps.h"
@@ -151,6 +150,7 @@ delete_guard_approve(PG_FUNCTION_ARGS)
 	char	   *comment = dg_text_argument(fcinfo, 1);
 	Jsonb	   *radius;
 	bool		unchanged;
+	TimestampTz usable_until;
 	TupleDesc	desc;
 	Datum		values[5];
 	bool		nulls[5] = {0};
@@ -166,16 +166,15 @@ delete_guard_approve(PG_FUNCTION_ARGS)
 				 errmsg("rows of request " INT64_FORMAT " were changed or removed since it was made",
 						request->request_id),
 				 errhint("It has to be asked for again.")));
-	dg_decision_insert(request->request_id, "approve", comment, radius,
-					   journal_decision(request, "approve", "granted", comment, radius));
+	usable_until = dg_decision_insert(request->request_id, "approve", comment, radius,
+									  journal_decision(request, "approve", "granted", comment, radius));
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");	/* should not happen */
 	values[0] = Int64GetDatum(request->request_id);
 	values[1] = Int32GetDatum(request->approvals + 1);
 	values[2] = Int32GetDatum(request->approvals_needed);
-	values[3] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-																(int64) dg_approval_lifetime * 1000));
+	values[3] = TimestampTzGetDatum(usable_until);
 	values[4] = PointerGetDatum(radius);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
@@ -192,8 +191,8 @@ delete_guard_deny(PG_FUNCTION_ARGS)
 	require_open(request);
 	require_other_person(request, "deny");
 	require_approver(request);
-	dg_decision_insert(request->request_id, "deny", comment, NULL,
-					   journal_decision(request, "deny", "denied", comment, NULL));
+	(void) dg_decision_insert(request->request_id, "deny", comment, NULL,
+							  journal_decision(request, "deny", "denied", comment, NULL));
 	PG_RETURN_VOID();
 }
 
@@ -214,8 +213,8 @@ delete_guard_cancel(PG_FUNCTION_ARGS)
 				 errmsg("cannot cancel request " INT64_FORMAT, request->request_id),
 				 errdetail("It was made by \"%s\".", request->requester.name),
 				 errhint("An approver can deny it.")));
-	dg_decision_insert(request->request_id, "cancel", NULL, NULL,
-					   journal_decision(request, "cancel", "cancelled", NULL, NULL));
+	(void) dg_decision_insert(request->request_id, "cancel", NULL, NULL,
+							  journal_decision(request, "cancel", "cancelled", NULL, NULL));
 	PG_RETURN_VOID();
 }
 

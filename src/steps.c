@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -60,6 +61,19 @@ dg_require_owner(Oid relid)
 {
 	if (!has_privs_of_role(GetUserId(), dg_relation_owner(relid)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+}
+
+/*
+ * Lock a table against removals of its rows (SHARE ROW EXCLUSIVE), to the end
+ * of the transaction.  The current role must own it; that is checked before
+ * too, so that nobody else can queue for the lock.
+ */
+void
+dg_lock_owned(Oid relid)
+{
+	dg_require_owner(relid);
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	dg_require_owner(relid);
 }
 
 /*

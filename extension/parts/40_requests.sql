@@ -53,7 +53,11 @@ CREATE VIEW delete_guard.request_history WITH (security_barrier) AS
            d.approvals, r.approvals_needed, d.decided_by, d.comments,
            d.decided_at, d.valid_until AS usable_until, d.used_at, r.event_id
     FROM delete_guard.request r,
-         LATERAL (SELECT count(*) FILTER (WHERE kind = 'approve')::integer AS approvals,
+         LATERAL (SELECT count(*) FILTER (WHERE kind = 'approve' AND EXISTS (
+                             SELECT FROM delete_guard.approver p
+                             WHERE p.role::oid = person AND p.role_name = person_name
+                                   AND p.role_name = pg_get_userbyid(person)
+                                   AND p.table_id::oid IN (0, r.table_id::oid)))::integer AS approvals,
                          bool_or(kind = 'deny') IS TRUE AS denied,
                          bool_or(kind = 'cancel') IS TRUE AS cancelled,
                          max(decided_at) FILTER (WHERE kind = 'use') AS used_at,

@@ -1,0 +1,617 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *	  store records of refused attempts
+ *
+ * Words.  A "record" is the jsonb object that a backend hands over (see
+ * recorder.c): "event", the image of a row of delete_guard.event; "rows", an
+ * array of images of rows of event_rows; "request", the image of a row of
+ * request, or null; "fingerprint", what makes two attempts the same; "notify",
+ * whether to raise an alert.  An image is an object, column name to value; the
+ * numbers of event and request are filled in here.  A "batch" is what is stored
+ * in one transaction.  A "repeat" is an attempt made again within a minute: it
+ * is counted on the event of the first.
+ *
+ * Rows go straight into the own tables and are found by their indexes, without
+ * SQL: no setting, no trigger and no plan made for an empty table can come in
+ * between, and a record costs a third of what the statements would.
+ *
+ * Only the recorder runs this, one per database, so nobody else counts on
+ * events or notes attempts.  Locks on the own tables are held to the end of
+ * its transaction, as by ordinary inserts.
+ *
+ * May call: sql, alert; the types of queue.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "alert.h"
+#include "attempt.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* An attempt made again within this time is a repeat */
+#define REPEAT_WINDOW_MS (60 * 1000)
+
+/* A record, taken apart */
+typedef struct Record
+{
+	Jsonb	   *event;
+	Jsonb	   *rows;			/* NULL if none */
+	Jsonb	   *request;		/* NULL if none is to be opened */
+	Datum		fingerprint;	/* bytea */
+	bool		notify;
+} Record;
+
+/* An event that further attempts of this batch are counted on */
+typedef struct Repeats
+{
+	int64		event_id;
+	int32		count;
+} Repeats;
+
+/* A batch; lives in its transaction's memory */
+typedef struct Batch
+{
+	DgQueueItem *items;
+	Record	   *records;
+	int			nitems;
+	Repeats    *repeats;
+	int			nrepeats;
+	TimestampTz now;
+} Batch;
+
+/* A bigint column whose value an image does not have; 0 is null */
+typedef struct Given
+{
+	const char *column;
+	int64		value;
+} Given;
+
+static void store_records(Batch *batch);
+static void raise_alerts(Batch *batch);
+static void take_apart(const DgQueueItem *item, Record *record);
+static JsonbValue *get_member(const Jsonb *object, const char *key,
+							  JsonbValue *buffer);
+static Jsonb *get_container(const Jsonb *object, const char *key);
+static void store_record(Batch *batch, int index);
+static int64 find_open_request(const Record *record, TimestampTz now);
+static bool is_closed(int64 request_id);
+static bool count_if_repeat(Batch *batch, int index, int64 open_request);
+static bool event_exists(int64 event_id);
+static void add_repeat(Batch *batch, int64 event_id);
+static void store_repeats(Batch *batch);
+static void insert_rows(Jsonb *rows, int64 event_id);
+static void insert_image(const char *table, Jsonb *image, const Given *given,
+						 int ngiven);
+static Datum decode_value(Form_pg_attribute attr, JsonbValue *value);
+static char *value_text(JsonbValue *value);
+static void insert_values(Relation rel, Datum *values, bool *isnull);
+static void note_attempt(const Record *record, int64 event_id,
+						 int64 request_id, TimestampTz now);
+static SysScanDesc begin_lookup(Relation rel, const char *index,
+								const char *column, RegProcedure equals,
+								Datum value);
+static AttrNumber column_number(Relation rel, const char *column);
+static Datum get_column(Relation rel, HeapTuple tuple, const char *column,
+						bool *isnull);
+
+/*
+ * Store records and fill in their receipts, in this transaction.  With alerts,
+ * raise one for each new event; they come last, as what they write to the
+ * server log cannot be rolled back.
+ */
+void
+dg_attempt_store(DgQueueItem *items, int nitems, bool alerts)
+{
+	Batch		batch = {0};
+	DgRoleState saved;
+
+	batch.items = items;
+	batch.nitems = nitems;
+	batch.now = GetCurrentTimestamp();
+	batch.records = palloc(nitems * sizeof(Record));
+	batch.repeats = palloc(nitems * sizeof(Repeats));
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dg_act_as(dg_own_owner(), &saved);
+	store_records(&batch);
+	if (alerts)
+		raise_alerts(&batch);
+	dg_act_back(&saved);
+	PopActiveSnapshot();
+}
+
+/*
+ * Forget the attempts whose minute is over, in this transaction.
+ */
+void
+dg_attempt_forget_old(void)
+{
+	TimestampTz old = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												  -REPEAT_WINDOW_MS);
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	rel = table_open(dg_own_relation("attempt"), RowExclusiveLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		occurred_at = get_column(rel, tuple, "occurred_at", &isnull);
+
+		if (DatumGetTimestampTz(occurred_at) < old)
+			CatalogTupleDelete(rel, &tuple->t_self);
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	PopActiveSnapshot();
+}
+
+/* Store all records of a batch, each seeing what those before it have stored */
+static void
+store_records(Batch *batch)
+{
+	for (int i = 0; i < batch->nitems; i++)
+		take_apart(&batch->items[i], &batch->records[i]);
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		store_record(batch, i);
+		CommandCounterIncrement();
+	}
+	store_repeats(batch);
+}
+
+/* Raise the alerts for the new events of a batch */
+static void
+raise_alerts(Batch *batch)
+{
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		DgQueueItem *item = &batch->items[i];
+
+		if (batch->records[i].notify && !item->repeat)
+			dg_alert_raise(batch->records[i].event, item->receipt.event_id,
+						   item->receipt.request_id);
+	}
+}
+
+/*
+ * Take a record apart.  The parts are copies in the current memory context.
+ */
+static void
+take_apart(const DgQueueItem *item, Record *record)
+{
+	const Jsonb *whole = (const Jsonb *) item->data;
+	JsonbValue	buffer;
+	JsonbValue *value;
+
+	if (whole == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the record of an attempt was withdrawn")));
+	record->event = get_container(whole, "event");
+	record->rows = get_container(whole, "rows");
+	record->request = get_container(whole, "request");
+
+	value = get_member(whole, "notify", &buffer);
+	record->notify = value != NULL && value->type == jbvBool &&
+		value->val.boolean;
+
+	/* should not happen */
+	value = get_member(whole, "fingerprint", &buffer);
+	if (record->event == NULL || value == NULL || value->type != jbvString)
+		elog(ERROR, "record of an attempt is malformed");
+	record->fingerprint = DirectFunctionCall1(byteain,
+											  CStringGetDatum(value_text(value)));
+}
+
+/* The value under a key, NULL if there is none; valid as long as *buffer */
+static JsonbValue *
+get_member(const Jsonb *object, const char *key, JsonbValue *buffer)
+{
+	return getKeyJsonValueFromContainer((JsonbContainer *) &object->root, key,
+										strlen(key), buffer);
+}
+
+/* The object or array under a key, as a copy; NULL if there is none */
+static Jsonb *
+get_container(const Jsonb *object, const char *key)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = get_member(object, key, &buffer);
+
+	if (value == NULL || value->type != jbvBinary)
+		return NULL;
+	return JsonbValueToJsonb(value);
+}
+
+/*
+ * Store one record of the batch, or count it on an older event, and fill in
+ * its receipt.
+ */
+static void
+store_record(Batch *batch, int index)
+{
+	const Record *record = &batch->records[index];
+	DgQueueItem *item = &batch->items[index];
+	bool		open_new = false;
+	int64		request_id = 0;
+	int64		event_id;
+
+	item->receipt.status = DG_RECEIPT_STORED;
+	if (record->request != NULL)
+	{
+		request_id = find_open_request(record, batch->now);
+		open_new = request_id == 0;
+	}
+	item->repeat = !open_new && count_if_repeat(batch, index, request_id);
+	if (item->repeat)
+		return;
+
+	event_id = dg_own_nextval("event_id");
+	if (open_new)
+		request_id = dg_own_nextval("request_id");
+	insert_image("event", record->event,
+				 (Given[]) {{"event_id", event_id}, {"request_id", request_id}},
+				 2);
+	if (record->rows != NULL)
+		insert_rows(record->rows, event_id);
+	if (open_new)
+		insert_image("request", record->request,
+					 (Given[]) {{"request_id", request_id}, {"event_id", event_id}},
+					 2);
+	note_attempt(record, event_id, request_id, batch->now);
+
+	item->receipt.event_id = event_id;
+	item->receipt.request_id = request_id;
+}
+
+/*
+ * The newest request that the same attempt opened before and that is still
+ * open, else 0.  Approvals leave it open.
+ */
+static int64
+find_open_request(const Record *record, TimestampTz now)
+{
+	Relation	rel = table_open(dg_own_relation("request"), AccessShareLock);
+	SysScanDesc scan = begin_lookup(rel, "request_fingerprint", "fingerprint",
+									F_BYTEAEQ, record->fingerprint);
+	int64		found = 0;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		int64		id = DatumGetInt64(get_column(rel, tuple, "request_id",
+												  &isnull));
+		Datum		expires_at = get_column(rel, tuple, "expires_at", &isnull);
+
+		if (id > found && DatumGetTimestampTz(expires_at) > now &&
+			!is_closed(id))
+			found = id;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return found;
+}
+
+/* Was this request denied, cancelled or used? */
+static bool
+is_closed(int64 request_id)
+{
+	Relation	rel = table_open(dg_own_relation("decision"), AccessShareLock);
+	SysScanDesc scan = begin_lookup(rel, "decision_request", "request_id",
+									F_INT8EQ, Int64GetDatum(request_id));
+	bool		closed = false;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		char	   *kind = TextDatumGetCString(get_column(rel, tuple, "kind",
+														  &isnull));
+
+		if (strcmp(kind, "deny") == 0 || strcmp(kind, "cancel") == 0 ||
+			strcmp(kind, "use") == 0)
+			closed = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return closed;
+}
+
+/*
+ * Is this the same attempt as one of the last minute, and the request of that
+ * one (if this one asks for any) still the open one?  Then count it there, and
+ * that is its receipt.
+ */
+static bool
+count_if_repeat(Batch *batch, int index, int64 open_request)
+{
+	DgReceipt  *receipt = &batch->items[index].receipt;
+	TimestampTz since = TimestampTzPlusMilliseconds(batch->now,
+													-REPEAT_WINDOW_MS);
+	Relation	rel = table_open(dg_own_relation("attempt"), AccessShareLock);
+	SysScanDesc scan = begin_lookup(rel, "attempt_fingerprint", "fingerprint",
+									F_BYTEAEQ,
+									batch->records[index].fingerprint);
+	HeapTuple	tuple;
+
+	receipt->event_id = receipt->request_id = 0;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		occurred_at = get_column(rel, tuple, "occurred_at", &isnull);
+		int64		event_id = DatumGetInt64(get_column(rel, tuple, "event_id",
+														&isnull));
+		Datum		request_id = get_column(rel, tuple, "request_id", &isnull);
+		int64		request = isnull ? 0 : DatumGetInt64(request_id);
+
+		if (event_id > receipt->event_id &&
+			DatumGetTimestampTz(occurred_at) > since &&
+			(open_request == 0 || open_request == request) &&
+			event_exists(event_id))
+		{
+			receipt->event_id = event_id;
+			receipt->request_id = request;
+		}
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	if (receipt->event_id != 0)
+		add_repeat(batch, receipt->event_id);
+	return receipt->event_id != 0;
+}
+
+/* Is this event there, or has it been purged? */
+static bool
+event_exists(int64 event_id)
+{
+	Relation	rel = table_open(dg_own_relation("event"), AccessShareLock);
+	SysScanDesc scan = begin_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
+									Int64GetDatum(event_id));
+	bool		exists = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return exists;
+}
+
+/* Remember a repeat of an event, to be stored at the end of the batch */
+static void
+add_repeat(Batch *batch, int64 event_id)
+{
+	int			i = 0;
+
+	while (i < batch->nrepeats && batch->repeats[i].event_id != event_id)
+		i++;
+	if (i == batch->nrepeats)
+	{
+		batch->repeats[i].event_id = event_id;
+		batch->repeats[i].count = 0;
+		batch->nrepeats++;
+	}
+	batch->repeats[i].count++;
+}
+
+/* Count the repeats of a batch on their events */
+static void
+store_repeats(Batch *batch)
+{
+	Relation	rel = table_open(dg_own_relation("event"), RowExclusiveLock);
+	int			column = column_number(rel, "repeats");
+
+	for (int i = 0; i < batch->nrepeats; i++)
+	{
+		SysScanDesc scan = begin_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
+										Int64GetDatum(batch->repeats[i].event_id));
+		HeapTuple	tuple = systable_getnext(scan);
+		bool		isnull;
+		Datum		repeats;
+
+		/* purged just now: the batch is done again, and stores a new event */
+		if (!HeapTupleIsValid(tuple))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("event " INT64_FORMAT " no longer exists",
+							batch->repeats[i].event_id)));
+		repeats = get_column(rel, tuple, "repeats", &isnull);
+		repeats = Int32GetDatum(DatumGetInt32(repeats) + batch->repeats[i].count);
+		isnull = false;
+		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1,
+										  &column, &repeats, &isnull);
+		CatalogTupleUpdate(rel, &tuple->t_self, tuple);
+		systable_endscan(scan);
+	}
+	table_close(rel, NoLock);
+}
+
+/* Insert the keys of an event, an array of images */
+static void
+insert_rows(Jsonb *rows, int64 event_id)
+{
+	int			n = JB_ROOT_IS_ARRAY(rows) ? JB_ROOT_COUNT(rows) : 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *row = getIthJsonbValueFromContainer(&rows->root, i);
+
+		insert_image("event_rows", JsonbValueToJsonb(row),
+					 (Given[]) {{"event_id", event_id}}, 1);
+	}
+}
+
+/*
+ * Insert the row of an own table that an image describes.  The given columns
+ * take precedence over it; what neither has is null, or zero for repeats.
+ */
+static void
+insert_image(const char *table, Jsonb *image, const Given *given, int ngiven)
+{
+	Relation	rel = table_open(dg_own_relation(table), RowExclusiveLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+		JsonbValue	buffer;
+		JsonbValue *value = NULL;
+
+		if (!attr->attisdropped)
+			value = get_member(image, NameStr(attr->attname), &buffer);
+		isnull[i] = value == NULL || value->type == jbvNull;
+		if (!isnull[i])
+			values[i] = decode_value(attr, value);
+		else if (strcmp(NameStr(attr->attname), "repeats") == 0)
+			isnull[i] = false;
+	}
+	for (int i = 0; i < ngiven; i++)
+	{
+		AttrNumber	column = column_number(rel, given[i].column);
+
+		values[column - 1] = Int64GetDatum(given[i].value);
+		isnull[column - 1] = given[i].value == 0;
+	}
+	insert_values(rel, values, isnull);
+	table_close(rel, NoLock);
+}
+
+/* A value of an image as a value of its column; it is not null */
+static Datum
+decode_value(Form_pg_attribute attr, JsonbValue *value)
+{
+	Oid			input;
+	Oid			ioparam;
+
+	if (attr->atttypid == JSONBOID)
+		return JsonbPGetDatum(JsonbValueToJsonb(value));
+	getTypeInputInfo(attr->atttypid, &input, &ioparam);
+	return OidInputFunctionCall(input, value_text(value), ioparam,
+								attr->atttypmod);
+}
+
+/* A value of an image as text for an input function */
+static char *
+value_text(JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			elog(ERROR, "unexpected type of value in the image of a row: %d",
+				 (int) value->type);
+			return NULL;
+	}
+}
+
+/* Insert a row into an own table; nobody else looks after its constraints */
+static void
+insert_values(Relation rel, Datum *values, bool *isnull)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	HeapTuple	tuple;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		if (attr->attnotnull && isnull[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("column \"%s\" of \"%s\" is missing in the record of an attempt",
+							NameStr(attr->attname),
+							RelationGetRelationName(rel))));
+	}
+	tuple = heap_form_tuple(desc, values, isnull);
+	CatalogTupleInsert(rel, tuple);
+	heap_freetuple(tuple);
+}
+
+/* Note the attempt, so that it is known when it is made again */
+static void
+note_attempt(const Record *record, int64 event_id, int64 request_id,
+			 TimestampTz now)
+{
+	Relation	rel = table_open(dg_own_relation("attempt"), RowExclusiveLock);
+	int			natts = RelationGetDescr(rel)->natts;
+	Datum	   *values = palloc0(natts * sizeof(Datum));
+	bool	   *isnull = palloc(natts * sizeof(bool));
+	AttrNumber	columns[] = {
+		column_number(rel, "fingerprint"),
+		column_number(rel, "event_id"),
+		column_number(rel, "occurred_at"),
+		column_number(rel, "request_id")
+	};
+
+	memset(isnull, true, natts * sizeof(bool));
+	values[columns[0] - 1] = record->fingerprint;
+	values[columns[1] - 1] = Int64GetDatum(event_id);
+	values[columns[2] - 1] = TimestampTzGetDatum(now);
+	values[columns[3] - 1] = Int64GetDatum(request_id);
+	for (int i = 0; i < lengthof(columns); i++)
+		isnull[columns[i] - 1] = false;
+	isnull[columns[3] - 1] = request_id == 0;
+	insert_values(rel, values, isnull);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Begin to look rows up by an index whose first column this is, on a snapshot
+ * of this moment that has this transaction's own changes.
+ */
+static SysScanDesc
+begin_lookup(Relation rel, const char *index, const char *column,
+			 RegProcedure equals, Datum value)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, column_number(rel, column), BTEqualStrategyNumber,
+				equals, value);
+	return systable_beginscan(rel, dg_own_relation(index), true, NULL, 1, &key);
+}
+
+/* Number of a column of an own table */
+static AttrNumber
+column_number(Relation rel, const char *column)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(rel), column);
+
+	/* should not happen */
+	if (number == InvalidAttrNumber)
+		elog(ERROR, "column \"%s\" of \"%s\" does not exist", column,
+			 RelationGetRelationName(rel));
+	return number;
+}
+
+/* A column of a row of an own table */
+static Datum
+get_column(Relation rel, HeapTuple tuple, const char *column, bool *isnull)
+{
+	return heap_getattr(tuple, column_number(rel, column),
+						RelationGetDescr(rel), isnull);
+}
