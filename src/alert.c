@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
 
@@ -27,6 +28,7 @@
 /* Bytes of any one string in an alert; keeps the payload under 8000 bytes */
 #define DG_ALERT_STRING_MAX 300
 
+static void log_line(const char *line);
 static char *field_text(Jsonb *object, const char *key);
 static char *radius_totals(Jsonb *event_image);
 static void append_json(StringInfo buf, const char *key, const char *value,
@@ -66,9 +68,20 @@ dg_alert_raise(Jsonb *event_image, int64 event_id, int64 request_id)
 	appendStringInfoChar(&payload, '}');
 
 	Async_Notify(DG_CHANNEL, payload.data);
+	log_line(line.data);
+}
+
+/* Write the line, also where log_min_messages would keep it out */
+static void
+log_line(const char *line)
+{
+	int			saved = log_min_messages;
+
+	log_min_messages = Min(log_min_messages, LOG);
 	ereport(LOG_SERVER_ONLY,
-			(errmsg("delete_guard: %s", line.data),
+			(errmsg("delete_guard: %s", line),
 			 errhidestmt(true), errhidecontext(true)));
+	log_min_messages = saved;
 }
 
 /* A top-level field as text, cut; NULL if it is absent or null */

@@ -82,14 +82,6 @@ dg_approval_init(void)
 {
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
-
-	/*
-	 * A value set before the library was loaded, outside a transaction block,
-	 * should have been cleared when that statement committed.
-	 */
-	if (!IsTransactionBlock() && dg_approval && dg_approval[0] != '\0')
-		(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
 /* ---------------------------------------------------------------------

@@ -11,6 +11,8 @@
  *								REFERENCING OLD TABLE
  *	00_delete_guard_key			AFTER UPDATE, each row, WHEN a column that can
  *								be referred to changes
+ *	00_delete_guard_key_own		the same for columns that only a partition
+ *								has a unique index on
  *	00_delete_guard_truncate	BEFORE TRUNCATE
  *	00_delete_guard_end_delete	AFTER DELETE, each statement; not on plain tables
  *	00_delete_guard_end_update	AFTER UPDATE, each statement
@@ -21,8 +23,9 @@
  * children, are made for each table.  The key trigger has no column list, as
  * another trigger may change a column that the statement does not name.
  *
- * Triggers are created as the bootstrap superuser, since nobody else may
- * execute the trigger functions; the statements hold quoted names only.
+ * Triggers are created as the bootstrap superuser, as the owner of a table need
+ * not have the right to use the schema delete_guard; the statements hold quoted
+ * names only.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,6 +50,7 @@
 
 #define TRIGGER_DELETE "00_delete_guard_delete"
 #define TRIGGER_KEY "00_delete_guard_key"
+#define TRIGGER_KEY_OWN "00_delete_guard_key_own"
 #define TRIGGER_TRUNCATE "00_delete_guard_truncate"
 #define TRIGGER_END_DELETE "00_delete_guard_end_delete"
 #define TRIGGER_END_UPDATE "00_delete_guard_end_update"
@@ -56,7 +60,8 @@ static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
 static void drop_trigger(Oid relid, const char *name);
 static void drop_delete_trigger_unless(Oid relid, bool transition_table);
-static char *key_condition(Oid relid);
+static void arm_own_keys(Oid relid, Oid root);
+static char *changed_condition(Oid relid, List *attnums);
 static List *key_candidates(Oid relid);
 static void run(const char *fmt,...) pg_attribute_printf(1, 2);
 
@@ -97,7 +102,7 @@ void
 dg_disarm(Oid relid)
 {
 	static const char *const names[] = {TRIGGER_DELETE, TRIGGER_KEY,
-	TRIGGER_TRUNCATE, TRIGGER_END_DELETE, TRIGGER_END_UPDATE};
+		TRIGGER_KEY_OWN, TRIGGER_TRUNCATE, 	TRIGGER_END_DELETE, TRIGGER_END_UPDATE};
 	DgRoleState saved;
 	ListCell   *lc;
 	List	   *relids = dg_hierarchy(relid);
@@ -135,8 +140,11 @@ arm_relation(Oid relid, Oid root)
 					   plain ? "REFERENCING OLD TABLE AS old_rows FOR EACH ROW" : "FOR EACH ROW",
 					   "_guard_rows");
 		create_trigger(relid, TRIGGER_KEY, "AFTER UPDATE",
-					   psprintf("FOR EACH ROW %s", key_condition(relid)), "_guard_rows");
+					   psprintf("FOR EACH ROW WHEN (%s)", changed_condition(relid, key_candidates(relid))),
+					   "_guard_rows");
 	}
+	else
+		arm_own_keys(relid, root);
 	create_trigger(relid, TRIGGER_TRUNCATE, "BEFORE TRUNCATE", "FOR EACH STATEMENT",
 				   "_guard_truncate");
 	create_trigger(relid, TRIGGER_END_UPDATE, "AFTER UPDATE", "FOR EACH STATEMENT",
@@ -193,31 +201,59 @@ drop_trigger(Oid relid, const char *name)
 }
 
 /*
- * WHEN clause of the key trigger: any column changes that rows can be referred
- * to by.  Values of types that are not built in are compared by their bytes,
- * so that no operator has to be found for them.
+ * A partition's key trigger is a clone and knows the root's columns.  Where the
+ * partition has keys of its own, an own trigger fires for changes that the
+ * clone does not see.
+ */
+static void
+arm_own_keys(Oid relid, Oid root)
+{
+	List	   *shared = NIL;
+	List	   *own = NIL;
+	ListCell   *lc;
+
+	foreach(lc, key_candidates(root))
+		shared = lappend_int(shared, get_attnum(relid, get_attname(root, lfirst_int(lc), false)));
+	foreach(lc, key_candidates(relid))
+	{
+		if (!list_member_int(shared, lfirst_int(lc)))
+			own = lappend_int(own, lfirst_int(lc));
+	}
+	if (own == NIL)
+		drop_trigger(relid, TRIGGER_KEY_OWN);
+	else
+		create_trigger(relid, TRIGGER_KEY_OWN, "AFTER UPDATE",
+					   psprintf("FOR EACH ROW WHEN ((%s) AND NOT (%s))",
+								changed_condition(relid, own),
+								changed_condition(relid, shared)),
+					   "_guard_rows");
+}
+
+/*
+ * A condition that one of these columns changes.  Values of types that are not
+ * built in are compared by their bytes, so that no operator has to be found
+ * for them.
  */
 static char *
-key_condition(Oid relid)
+changed_condition(Oid relid, List *attnums)
 {
 	StringInfoData buf;
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, key_candidates(relid))
+	foreach(lc, attnums)
 	{
 		const char *column = quote_identifier(get_attname(relid, lfirst_int(lc), false));
 		Oid			type = getBaseType(get_atttype(relid, lfirst_int(lc)));
 
-		appendStringInfoString(&buf, buf.len == 0 ? "WHEN (" : " OR ");
+		if (buf.len > 0)
+			appendStringInfoString(&buf, " OR ");
 		if (type < FirstGenbkiObjectId && OidIsValid(get_element_type(type)) == false &&
 			type_is_rowtype(type) == false)
 			appendStringInfo(&buf, "OLD.%s IS DISTINCT FROM NEW.%s", column, column);
 		else
 			appendStringInfo(&buf, "ROW(OLD.%s) OPERATOR(pg_catalog.*<>) ROW(NEW.%s)", column, column);
 	}
-	if (buf.len > 0)
-		appendStringInfoChar(&buf, ')');
 	return buf.data;
 }
 

@@ -75,13 +75,6 @@ typedef struct Batch
 	TimestampTz now;
 } Batch;
 
-/* A bigint column whose value an image does not have; 0 is null */
-typedef struct Given
-{
-	const char *column;
-	int64		value;
-} Given;
-
 static void store_records(Batch *batch);
 static void raise_alerts(Batch *batch);
 static void take_apart(const DgQueueItem *item, Record *record);
@@ -95,14 +88,16 @@ static bool count_if_repeat(Batch *batch, int index, int64 open_request);
 static bool event_exists(int64 event_id);
 static void add_repeat(Batch *batch, int64 event_id);
 static void store_repeats(Batch *batch);
-static void insert_rows(Jsonb *rows, int64 event_id);
-static void insert_image(const char *table, Jsonb *image, const Given *given,
-						 int ngiven);
+static void insert_rows(Jsonb *rows, const DgReceipt *ids);
+static void insert_image(const char *table, Jsonb *image,
+						 const DgReceipt *ids);
+static void set_ids(Relation rel, const DgReceipt *ids, Datum *values,
+					bool *isnull);
 static Datum decode_value(Form_pg_attribute attr, JsonbValue *value);
 static char *value_text(JsonbValue *value);
 static void insert_values(Relation rel, Datum *values, bool *isnull);
-static void note_attempt(const Record *record, int64 event_id,
-						 int64 request_id, TimestampTz now);
+static void note_attempt(const Record *record, const DgReceipt *ids,
+						 TimestampTz now);
 static SysScanDesc begin_lookup(Relation rel, const char *index,
 								const char *column, RegProcedure equals,
 								Datum value);
@@ -253,7 +248,6 @@ store_record(Batch *batch, int index)
 	DgQueueItem *item = &batch->items[index];
 	bool		open_new = false;
 	int64		request_id = 0;
-	int64		event_id;
 
 	item->receipt.status = DG_RECEIPT_STORED;
 	if (record->request != NULL)
@@ -265,22 +259,16 @@ store_record(Batch *batch, int index)
 	if (item->repeat)
 		return;
 
-	event_id = dg_own_nextval("event_id");
 	if (open_new)
 		request_id = dg_own_nextval("request_id");
-	insert_image("event", record->event,
-				 (Given[]) {{"event_id", event_id}, {"request_id", request_id}},
-				 2);
-	if (record->rows != NULL)
-		insert_rows(record->rows, event_id);
-	if (open_new)
-		insert_image("request", record->request,
-					 (Given[]) {{"request_id", request_id}, {"event_id", event_id}},
-					 2);
-	note_attempt(record, event_id, request_id, batch->now);
-
-	item->receipt.event_id = event_id;
+	item->receipt.event_id = dg_own_nextval("event_id");
 	item->receipt.request_id = request_id;
+	insert_image("event", record->event, &item->receipt);
+	if (record->rows != NULL)
+		insert_rows(record->rows, &item->receipt);
+	if (open_new)
+		insert_image("request", record->request, &item->receipt);
+	note_attempt(record, &item->receipt, batch->now);
 }
 
 /*
@@ -445,7 +433,7 @@ store_repeats(Batch *batch)
 
 /* Insert the keys of an event, an array of images */
 static void
-insert_rows(Jsonb *rows, int64 event_id)
+insert_rows(Jsonb *rows, const DgReceipt *ids)
 {
 	int			n = JB_ROOT_IS_ARRAY(rows) ? JB_ROOT_COUNT(rows) : 0;
 
@@ -453,17 +441,16 @@ insert_rows(Jsonb *rows, int64 event_id)
 	{
 		JsonbValue *row = getIthJsonbValueFromContainer(&rows->root, i);
 
-		insert_image("event_rows", JsonbValueToJsonb(row),
-					 (Given[]) {{"event_id", event_id}}, 1);
+		insert_image("event_rows", JsonbValueToJsonb(row), ids);
 	}
 }
 
 /*
- * Insert the row of an own table that an image describes.  The given columns
- * take precedence over it; what neither has is null, or zero for repeats.
+ * Insert the row of an own table that an image describes, under these ids.
+ * What the image does not have is null, or zero for repeats.
  */
 static void
-insert_image(const char *table, Jsonb *image, const Given *given, int ngiven)
+insert_image(const char *table, Jsonb *image, const DgReceipt *ids)
 {
 	Relation	rel = table_open(dg_own_relation(table), RowExclusiveLock);
 	TupleDesc	desc = RelationGetDescr(rel);
@@ -484,15 +471,25 @@ insert_image(const char *table, Jsonb *image, const Given *given, int ngiven)
 		else if (strcmp(NameStr(attr->attname), "repeats") == 0)
 			isnull[i] = false;
 	}
-	for (int i = 0; i < ngiven; i++)
-	{
-		AttrNumber	column = column_number(rel, given[i].column);
-
-		values[column - 1] = Int64GetDatum(given[i].value);
-		isnull[column - 1] = given[i].value == 0;
-	}
+	set_ids(rel, ids, values, isnull);
 	insert_values(rel, values, isnull);
 	table_close(rel, NoLock);
+}
+
+/* Fill in event_id, and request_id where the table has one (0 is null) */
+static void
+set_ids(Relation rel, const DgReceipt *ids, Datum *values, bool *isnull)
+{
+	int			column = column_number(rel, "event_id");
+
+	values[column - 1] = Int64GetDatum(ids->event_id);
+	isnull[column - 1] = false;
+	column = get_attnum(RelationGetRelid(rel), "request_id");
+	if (column != InvalidAttrNumber)
+	{
+		values[column - 1] = Int64GetDatum(ids->request_id);
+		isnull[column - 1] = ids->request_id == 0;
+	}
 }
 
 /* A value of an image as a value of its column; it is not null */
@@ -554,28 +551,21 @@ insert_values(Relation rel, Datum *values, bool *isnull)
 
 /* Note the attempt, so that it is known when it is made again */
 static void
-note_attempt(const Record *record, int64 event_id, int64 request_id,
-			 TimestampTz now)
+note_attempt(const Record *record, const DgReceipt *ids, TimestampTz now)
 {
 	Relation	rel = table_open(dg_own_relation("attempt"), RowExclusiveLock);
 	int			natts = RelationGetDescr(rel)->natts;
 	Datum	   *values = palloc0(natts * sizeof(Datum));
 	bool	   *isnull = palloc(natts * sizeof(bool));
-	AttrNumber	columns[] = {
-		column_number(rel, "fingerprint"),
-		column_number(rel, "event_id"),
-		column_number(rel, "occurred_at"),
-		column_number(rel, "request_id")
-	};
+	int			fingerprint = column_number(rel, "fingerprint");
+	int			occurred_at = column_number(rel, "occurred_at");
 
 	memset(isnull, true, natts * sizeof(bool));
-	values[columns[0] - 1] = record->fingerprint;
-	values[columns[1] - 1] = Int64GetDatum(event_id);
-	values[columns[2] - 1] = TimestampTzGetDatum(now);
-	values[columns[3] - 1] = Int64GetDatum(request_id);
-	for (int i = 0; i < lengthof(columns); i++)
-		isnull[columns[i] - 1] = false;
-	isnull[columns[3] - 1] = request_id == 0;
+	set_ids(rel, ids, values, isnull);
+	values[fingerprint - 1] = record->fingerprint;
+	isnull[fingerprint - 1] = false;
+	values[occurred_at - 1] = TimestampTzGetDatum(now);
+	isnull[occurred_at - 1] = false;
 	insert_values(rel, values, isnull);
 	table_close(rel, NoLock);
 }

@@ -79,6 +79,9 @@ collected_part(DgCollection *collection, Oid relid)
 		if (part->relid == relid)
 			return part;
 	}
+	if (!list_member_oid(dg_ancestors(relid), collection->relid))
+		elog(ERROR, "relation %u is not part of relation %u",	/* should not happen */
+			 relid, collection->relid);
 	old = MemoryContextSwitchTo(collection->context);
 	part = palloc0(sizeof(DgCollected));
 	part->relid = relid;
@@ -212,11 +215,24 @@ dg_collect_rows(DgCollection *collection)
 	return all;
 }
 
+/* Have the references looked at that a change of keys may leave behind */
+static void
+look_as_for_update(DgDependents *dependents)
+{
+	DgTable    *table = dg_dependents_table(dependents);
+	bool	   *concerned = palloc(sizeof(bool) * Max(table->nreferences, 1));
+
+	for (int i = 0; i < table->nreferences; i++)
+		concerned[i] = table->references[i].on_update != DG_EFFECT_FOLLOW;
+	dg_dependents_for_update(dependents, concerned);
+}
+
 /*
- * What hangs on the rows, as jsonb in the current context.
+ * What hangs on the rows, as jsonb in the current context: what their removal
+ * would reach, or what a change of any of their keys would.
  */
 Jsonb *
-dg_collect_radius(DgCollection *collection)
+dg_collect_radius(DgCollection *collection, bool key_change)
 {
 	DgRadius   *radius = dg_radius_create(collection->context, NULL, NULL);
 	Jsonb	   *result;
@@ -228,6 +244,8 @@ dg_collect_radius(DgCollection *collection)
 
 		/* rows asked about are going too, in whatever part */
 		dg_dependents_exclude_same(part->dependents, collection->dependents);
+		if (key_change)
+			look_as_for_update(part->dependents);
 		dg_radius_add(radius, part->dependents, part->rows->keys);
 	}
 	result = dg_radius_jsonb(radius);

@@ -31,6 +31,11 @@
 #define dg_table_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
 #endif
 
+/* find_option: exported from 16 on */
+#if PG_VERSION_NUM >= 160000
+#define DG_HAVE_FIND_OPTION 1
+#endif
+
 /* build_attrmap_by_name_if_req: 16 added missing_ok */
 #if PG_VERSION_NUM >= 160000
 #define DG_MISSING_OK , false

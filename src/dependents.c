@@ -314,9 +314,8 @@ dg_dependents_for_update(DgDependents *dep, const bool *concerned)
 /* Callback of the searches by key */
 typedef struct DgFindArg
 {
-	DgFoundCallback callback;	/* NULL: only tell whether there is one */
+	DgFoundCallback callback;
 	void	   *arg;
-	bool		found;
 } DgFindArg;
 
 static void
@@ -324,9 +323,7 @@ find_match(void *argp, int row, DgProbe *probe)
 {
 	DgFindArg  *arg = argp;
 
-	arg->found = true;
-	if (arg->callback)
-		arg->callback(arg->arg, row, RelationGetRelid(probe->rel), probe->slot);
+	arg->callback(arg->arg, row, RelationGetRelid(probe->rel), probe->slot);
 }
 
 /*
@@ -343,22 +340,6 @@ dg_dependents_find_rows(DgDependents *dep, const DgKeys *keys,
 	open_self_probes(dep);
 	for (int i = 0; i < dep->nself_probes; i++)
 		dg_probe_leaf_latest(&dep->probing, &dep->self_probes[i], keys, find_match, &find);
-}
-
-/*
- * Is there, after this command, still a row with this identity in the table
- * that the relation is a partition of?  So a row that was moved is told from
- * one that was removed.
- */
-bool
-dg_dependents_key_remains(DgDependents *dep, const DgKeys *keys)
-{
-	DgFindArg	find = {NULL, NULL};
-
-	open_self_probes(dep);
-	for (int i = 0; i < dep->nself_probes && !find.found; i++)
-		dg_probe_leaf_latest(&dep->probing, &dep->self_probes[i], keys, find_match, &find);
-	return find.found;
 }
 
 /* Open what finds rows by their key, with the first use */

@@ -23,8 +23,6 @@ extern void dg_dependents_end(DgDependents *dependents);
 extern DgTable *dg_dependents_table(DgDependents *dependents);
 extern void dg_dependents_count(DgDependents *dependents, const DgKeys *keys,
 								int64 *counts);
-extern bool dg_dependents_key_remains(DgDependents *dependents,
-									  const DgKeys *keys);
 extern void dg_dependents_find_rows(DgDependents *dependents,
 									const DgKeys *keys,
 									DgFoundCallback callback, void *arg);

@@ -25,6 +25,7 @@
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -43,6 +44,7 @@ static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
 static void set_name(Datum *values, bool *isnull, int attnum, const char *name);
 static void fill_session(Datum *values, bool *isnull);
 static char *statement_text(void);
+static Jsonb *make_part(const DgTable *table, const char *effect);
 
 /*
  * Fill the values of an event row (Natts_event of them), all but event_id.
@@ -143,26 +145,42 @@ statement_text(void)
 }
 
 /*
- * Describe the rows of one relation in an event, as a jsonb object in the
- * current context.
+ * Describe the rows of one relation in an event, as a jsonb object.  It is kept
+ * with the table, as single-row statements would spend more on making it than
+ * on anything else; valid as long as the table is pinned.
  */
 Jsonb *
-dg_event_part(Oid relid, const char *effect, const int16 *key_attnums, int nkey)
+dg_event_part(DgTable *table, const char *effect)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	if (table->part == NULL || strcmp(table->part_effect, effect) != 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(table->context);
+
+		table->part = make_part(table, effect);
+		table->part_effect = effect;
+		MemoryContextSwitchTo(old);
+	}
+	return table->part;
+}
+
+/* Make the description; effect is a string constant */
+static Jsonb *
+make_part(const DgTable *table, const char *effect)
+{
+	Relation	rel = table_open(table->relid, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	StringInfoData buf;
 	bool		first = true;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"table_id\":%u,\"table\":", relid);
-	escape_json(&buf, dg_qualified_name(relid));
+	appendStringInfo(&buf, "{\"table_id\":%u,\"table\":", table->relid);
+	escape_json(&buf, dg_qualified_name(table->relid));
 	appendStringInfo(&buf, ",\"effect\":\"%s\",\"key\":[", effect);
-	for (int i = 0; i < nkey; i++)
+	for (int i = 0; i < table->nidentity; i++)
 	{
 		if (i > 0)
 			appendStringInfoChar(&buf, ',');
-		escape_json(&buf, NameStr(TupleDescAttr(desc, key_attnums[i] - 1)->attname));
+		escape_json(&buf, NameStr(TupleDescAttr(desc, table->identity[i] - 1)->attname));
 	}
 	appendStringInfoString(&buf, "],\"columns\":{");
 	for (int i = 0; i < desc->natts; i++)

@@ -8,6 +8,7 @@
 #ifndef DELETE_GUARD_EVENT_H
 #define DELETE_GUARD_EVENT_H
 
+#include "reference.h"
 #include "utils/jsonb.h"
 
 /*
@@ -57,8 +58,7 @@ typedef struct DgEvent
 #define Natts_event 26
 
 extern void dg_event_values(const DgEvent *event, Datum *values, bool *isnull);
-extern Jsonb *dg_event_part(Oid relid, const char *effect,
-							const int16 *key_attnums, int nkey);
+extern Jsonb *dg_event_part(DgTable *table, const char *effect);
 extern Jsonb *dg_event_encode(const Datum *values, const bool *isnull);
 extern Jsonb *dg_own_row_encode(const char *own_table, const Datum *values,
 								const bool *isnull);

@@ -17,8 +17,11 @@
 
 #include <limits.h>
 
-#include "guc.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
+
+#include "compat.h"
+#include "guc.h"
 
 char	   *dg_approval = NULL;
 char	   *dg_claimed_user = NULL;
@@ -29,6 +32,7 @@ int			dg_capture_limit = -1;
 bool		dg_enforce = true;
 
 static bool check_approval(char **newval, void **extra, GucSource source);
+static void forget_stale_approval(void);
 static void define_lifetimes(void);
 static void define_limits(void);
 
@@ -57,6 +61,33 @@ dg_guc_define(void)
 							 &dg_enforce, true, PGC_SIGHUP,
 							 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("delete_guard");
+	forget_stale_approval();
+}
+
+/*
+ * A flag set by an earlier transaction, when the library was not loaded yet,
+ * should have been cleared when that ended; one set by this transaction has
+ * something on its stack to go back to (see GucStack in guc_tables.h).
+ */
+static void
+forget_stale_approval(void)
+{
+	struct config_generic *flag = NULL;
+
+#ifdef DG_HAVE_FIND_OPTION
+	flag = find_option("delete_guard.approval", false, true, LOG);
+#else
+	struct config_generic **variables = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+	{
+		if (strcmp(variables[i]->name, "delete_guard.approval") == 0)
+			flag = variables[i];
+	}
+#endif
+	if (flag && flag->stack == NULL && dg_approval && dg_approval[0] != '\0')
+		(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
 /* How long a request waits for approval, and an approval for its use */

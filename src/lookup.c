@@ -33,7 +33,6 @@
 #define DG_SELECT "SELECT "
 
 static void condition_error(void *arg);
-static Node *single_expression(const char *text);
 
 /*
  * The columns that identify a row of this relation: its primary key, else a
@@ -148,9 +147,12 @@ condition_error(void *arg)
 	errcontext("condition of a declared reference: %s", condition);
 }
 
-/* The parse tree of a text that must be one expression and nothing more */
-static Node *
-single_expression(const char *text)
+/*
+ * The parse tree of a text that must be one expression and nothing more, so
+ * that it cannot end the clause it is put into.  Raises an error otherwise.
+ */
+Node *
+dg_single_expression(const char *text)
 {
 	List	   *parsed = raw_parser(psprintf(DG_SELECT "%s", text), RAW_PARSE_DEFAULT);
 	SelectStmt *select = list_length(parsed) == 1 ?
@@ -188,7 +190,7 @@ dg_condition_parse(Oid relid, const char *condition)
 	callback.arg = unconstify(char *, condition);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	expr = transformWhereClause(pstate, single_expression(condition),
+	expr = transformWhereClause(pstate, dg_single_expression(condition),
 								EXPR_KIND_OTHER, "condition");
 	if (pstate->p_hasSubLinks || pstate->p_hasAggs || pstate->p_hasWindowFuncs ||
 		pstate->p_hasTargetSRFs)

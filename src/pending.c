@@ -61,6 +61,7 @@ static DgPending *pending_begin(DgRemoval *removal, MemoryContext query);
 static void watch_query(DgPending *event, MemoryContext query);
 static void pending_query_over(void *arg);
 static DgPendingPart *pending_part(DgPending *event, DgRemoval *removal);
+static Jsonb *copy_jsonb(const Jsonb *jsonb);
 static void pending_finish(DgPending *pending_event);
 static void pending_finish_all(void);
 static void xact_callback(XactEvent event, void *arg);
@@ -207,11 +208,17 @@ pending_part(DgPending *event, DgRemoval *removal)
 	part->imager = dg_imager_create(RelationGetDescr(removal->rel), NULL, 0, event->context);
 	part->writer = dg_journal_rows_begin(event->event_id, list_length(event->parts),
 										 event->context);
-	part->part = dg_event_part(removal->table->relid, removal->operation,
-							   removal->table->identity, removal->table->nidentity);
+	part->part = copy_jsonb(dg_event_part(removal->table, removal->operation));
 	event->parts = lappend(event->parts, part);
 	MemoryContextSwitchTo(old);
 	return part;
+}
+
+/* Copy to the current context */
+static Jsonb *
+copy_jsonb(const Jsonb *jsonb)
+{
+	return memcpy(palloc(VARSIZE(jsonb)), jsonb, VARSIZE(jsonb));
 }
 
 /* Write a pending event and forget it */

@@ -92,6 +92,8 @@ typedef struct DgTable
 	DgReference *references;
 	bool		is_partition;
 	DgReference *self_key;		/* NULL if rows have no key */
+	void	   *part;			/* Jsonb: how events describe it; event.c's */
+	const char *part_effect;	/* with which effect */
 	MemoryContext context;
 	uint64		generation;
 	int			pins;

@@ -116,11 +116,11 @@ operation_phrase(const DgRemoval *removal)
 static DgReceipt
 record_attempt(const DgRemoval *removal, Jsonb *radius)
 {
-	const DgTable *table = removal->table;
+	DgTable    *table = removal->table;
 	DgEvent		event = {0};
 	Datum		values[Max(Natts_event, Natts_request)];
 	bool		isnull[Max(Natts_event, Natts_request)];
-	Jsonb	   *part = dg_event_part(table->relid, "refused", table->identity, table->nidentity);
+	Jsonb	   *part = dg_event_part(table, "refused");
 	Jsonb	   *request;
 	bool		complete = dg_rowset_complete(removal->held);
 	StringInfoData buf;

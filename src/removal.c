@@ -61,7 +61,12 @@ source_rewind(DgRowSource *source)
 	else if (source->scanned)
 	{
 		dg_source_end(source);
-		source->scan = dg_table_beginscan(source->scanned, GetActiveSnapshot());
+		/*
+		 * all rows that are there now, also those that were committed while
+		 * TRUNCATE waited for its lock
+		 */
+		source->snapshot = RegisterSnapshot(GetLatestSnapshot());
+		source->scan = dg_table_beginscan(source->scanned, source->snapshot);
 	}
 	source->given = false;
 }
@@ -91,7 +96,10 @@ void
 dg_source_end(DgRowSource *source)
 {
 	if (source->scan)
+	{
 		table_endscan(source->scan);
+		UnregisterSnapshot(source->snapshot);
+	}
 	source->scan = NULL;
 }
 
@@ -302,8 +310,7 @@ dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
 	event.operation = removal->operation;
 	event.table_id = removal->table->protection.relid;
 	event.row_count = removal->nrows;
-	part = dg_event_part(removal->table->relid, removal->operation,
-						 removal->table->identity, removal->table->nidentity);
+	part = dg_event_part(removal->table, removal->operation);
 	event.parts = dg_jsonb_array(&part, 1);
 	stored = journal_images(removal, source, event_id);
 	if (stored < removal->nrows)

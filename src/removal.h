@@ -19,6 +19,7 @@ typedef struct DgRowSource
 	int			pointer;		/* read pointer of it */
 	Relation	scanned;		/* whole relation */
 	TableScanDesc scan;
+	Snapshot	snapshot;		/* of the scan */
 	TupleTableSlot *slot;		/* where rows appear; or the one row */
 	TupleTableSlot *new_slot;	/* what the one row becomes; or NULL */
 	bool		given;			/* the one row has been given */

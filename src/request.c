@@ -29,6 +29,7 @@
 #include "approval.h"
 #include "collect.h"
 #include "journal.h"
+#include "lookup.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -88,7 +89,7 @@ delete_guard_request_delete(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no row of table \"%s\" meets the condition", get_rel_name(relid))));
-	radius = dg_collect_radius(collection);
+	radius = dg_collect_radius(collection, false);
 	dg_request_values("delete", protection.relid, rows, rows->nrows, radius, reason,
 					  protection.approvals, values, isnull);
 	event_id = dg_journal_reserve();
@@ -112,6 +113,7 @@ collect_matching(DgCollection *collection, Oid relid, const char *condition)
 								 dg_qualified_name(relid), condition);
 	int			result;
 
+	(void) dg_single_expression(condition);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	result = SPI_execute(query, true, DG_ROWSET_MAX + 1);
@@ -342,7 +344,7 @@ current_radius(const DgRequest *request, bool *unchanged)
 		*unchanged = memcmp(sorted[i].key, request->entries[i].key, DG_KEY_DIGEST_LEN) == 0 &&
 			(strcmp(request->operation, "key change") == 0 ||
 			 memcmp(sorted[i].row, request->entries[i].row, DG_KEY_DIGEST_LEN) == 0);
-	radius = dg_collect_radius(collection);
+	radius = dg_collect_radius(collection, strcmp(request->operation, "key change") == 0);
 	radius = (Jsonb *) memcpy(palloc(VARSIZE(radius)), radius, VARSIZE(radius));
 	dg_collect_end(collection);
 	return radius;

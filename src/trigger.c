@@ -40,6 +40,7 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
@@ -61,6 +62,14 @@ typedef struct DgJudged
 	MemoryContextCallback callback;
 } DgJudged;
 
+/* A row that moved to another partition */
+typedef struct DgMove
+{
+	DgRemoval  *removal;
+	TupleTableSlot *slot;		/* as it was */
+	bool	   *changed;		/* which key columns changed */
+} DgMove;
+
 static dlist_head judged = DLIST_STATIC_INIT(judged);
 
 static void guard_set(TriggerData *trigdata);
@@ -68,7 +77,11 @@ static void guard_row(TriggerData *trigdata);
 static bool already_judged(TriggerData *trigdata, MemoryContext query);
 static void forget_judged(void *arg);
 static bool key_change_concerns(DgRemoval *removal, TupleTableSlot *slot, TupleTableSlot *new_slot);
-static bool column_changed(Form_pg_attribute att, TupleTableSlot *slot, TupleTableSlot *new_slot);
+static bool move_concerns(DgRemoval *removal, TupleTableSlot *slot);
+static void moved_row_found(void *arg, int row, Oid relid, TupleTableSlot *new_slot);
+static bool references_left_behind(DgRemoval *removal, const bool *changed);
+static bool column_changed(Form_pg_attribute att, TupleTableSlot *slot,
+						   TupleTableSlot *new_slot, int16 new_attnum);
 
 /*
  * Trigger function: rows were deleted, or their keys changed.
@@ -232,6 +245,8 @@ guard_row(TriggerData *trigdata)
 {
 	MemoryContext query = MemoryContextGetParent(CurrentMemoryContext);
 	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	bool		moved = !update &&
+		HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data);
 	MemoryContext work;
 	MemoryContext old;
 	DgRemoval	removal;
@@ -242,7 +257,7 @@ guard_row(TriggerData *trigdata)
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	dg_removal_begin(&removal, trigdata->tg_relation,
-				  update ? DG_OPERATION_KEY_CHANGE : DG_OPERATION_DELETE,
+					 update || moved ? DG_OPERATION_KEY_CHANGE : DG_OPERATION_DELETE,
 				  HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data));
 	source.slot = trigdata->tg_trigslot;
 	source.new_slot = update ? trigdata->tg_newslot : NULL;
@@ -250,14 +265,8 @@ guard_row(TriggerData *trigdata)
 		concerns = false;
 	else if (update)
 		concerns = key_change_concerns(&removal, source.slot, source.new_slot);
-	else if (removal.table->is_partition)
-	{
-		/* a row that moved to another partition is not gone */
-		DgKeys	   *keys = dg_keys_create(removal.table, 1, work);
-
-		dg_keys_add(keys, source.slot);
-		concerns = !dg_dependents_key_remains(removal.dependents, keys);
-	}
+	else if (moved)
+		concerns = move_concerns(&removal, source.slot);
 	if (concerns)
 		dg_pending_add(&removal, dg_removal_judge(&removal, &source), source.slot, query);
 	dg_dependents_end(removal.dependents);
@@ -275,15 +284,64 @@ key_change_concerns(DgRemoval *removal, TupleTableSlot *slot, TupleTableSlot *ne
 	DgTable    *table = removal->table;
 	TupleDesc	desc = RelationGetDescr(removal->rel);
 	bool	   *changed = palloc(sizeof(bool) * Max(table->nkey_columns, 1));
+
+	for (int i = 0; i < table->nkey_columns; i++)
+	{
+		int16		attnum = table->key_columns[i];
+
+		changed[i] = column_changed(TupleDescAttr(desc, attnum - 1), slot, new_slot, attnum);
+	}
+	return references_left_behind(removal, changed);
+}
+
+/*
+ * The same for a row that moved to another partition.  Its new version is
+ * found by its identity; if that changed, every key counts as changed.
+ */
+static bool
+move_concerns(DgRemoval *removal, TupleTableSlot *slot)
+{
+	DgTable    *table = removal->table;
+	DgMove		move = {removal, slot};
+	DgKeys	   *keys = dg_keys_create(table, 1, CurrentMemoryContext);
+
+	move.changed = palloc(sizeof(bool) * Max(table->nkey_columns, 1));
+	memset(move.changed, true, sizeof(bool) * Max(table->nkey_columns, 1));
+	dg_keys_add(keys, slot);
+	dg_dependents_find_rows(removal->dependents, keys, moved_row_found, &move);
+	return references_left_behind(removal, move.changed);
+}
+
+/* Found-row callback: compare the row with what it was */
+static void
+moved_row_found(void *arg, int row, Oid relid, TupleTableSlot *new_slot)
+{
+	DgMove	   *move = arg;
+	DgTable    *table = move->removal->table;
+	TupleDesc	desc = RelationGetDescr(move->removal->rel);
+
+	for (int i = 0; i < table->nkey_columns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, table->key_columns[i] - 1);
+
+		move->changed[i] = column_changed(att, move->slot, new_slot,
+										  get_attnum(relid, NameStr(att->attname)));
+	}
+}
+
+/*
+ * Given which key columns changed, have only those references looked at that
+ * are left behind.  False if no key changed.
+ */
+static bool
+references_left_behind(DgRemoval *removal, const bool *changed)
+{
+	DgTable    *table = removal->table;
 	bool	   *concerned = palloc0(sizeof(bool) * Max(table->nreferences, 1));
 	bool		any = false;
 
 	for (int i = 0; i < table->nkey_columns; i++)
-	{
-		changed[i] = column_changed(TupleDescAttr(desc, table->key_columns[i] - 1),
-									slot, new_slot);
 		any |= changed[i];
-	}
 	for (int i = 0; i < table->nreferences; i++)
 	{
 		const DgReference *ref = &table->references[i];
@@ -299,12 +357,13 @@ key_change_concerns(DgRemoval *removal, TupleTableSlot *slot, TupleTableSlot *ne
 
 /* Did a column change, by its type's own equality? */
 static bool
-column_changed(Form_pg_attribute att, TupleTableSlot *slot, TupleTableSlot *new_slot)
+column_changed(Form_pg_attribute att, TupleTableSlot *slot,
+			   TupleTableSlot *new_slot, int16 new_attnum)
 {
 	bool		isnull_old;
 	bool		isnull_new;
 	Datum		old = slot_getattr(slot, att->attnum, &isnull_old);
-	Datum		new = slot_getattr(new_slot, att->attnum, &isnull_new);
+	Datum		new = slot_getattr(new_slot, new_attnum, &isnull_new);
 	TypeCacheEntry *type;
 
 	if (isnull_old || isnull_new)

@@ -1,5 +1,7 @@
 /*
- * Trigger functions.  Nobody but delete_guard itself makes triggers of them.
+ * Trigger functions.  Everybody may execute them, as PostgreSQL checks that
+ * when a partition is made and the triggers are cloned to it; on a table that
+ * is not protected they do nothing.
  */
 CREATE FUNCTION delete_guard._guard_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_guard_rows';

@@ -22,7 +22,10 @@ GRANT EXECUTE ON FUNCTION
     delete_guard._may_see_request(oid, oid),
     delete_guard._may_read_keys(oid),
     delete_guard._request_radius(bigint),
-    delete_guard._library_version()
+    delete_guard._library_version(),
+    delete_guard._guard_rows(),
+    delete_guard._guard_end(),
+    delete_guard._guard_truncate()
     TO PUBLIC;
 GRANT SELECT ON
     delete_guard.protected_tables,
