@@ -16,12 +16,14 @@
 #include "commands/async.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
 
 #include "alert.h"
+#include "compat.h"
 
 #define DG_CHANNEL "delete_guard"
 #define DG_PAYLOAD_VERSION 1
@@ -75,13 +77,13 @@ dg_alert_raise(Jsonb *event_image, int64 event_id, int64 request_id)
 static void
 log_line(const char *line)
 {
-	int			saved = log_min_messages;
+	int			saved = DG_LOG_MIN_MESSAGES;
 
-	log_min_messages = Min(log_min_messages, LOG);
+	DG_LOG_MIN_MESSAGES = Min(saved, LOG);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("delete_guard: %s", line),
 			 errhidestmt(true), errhidecontext(true)));
-	log_min_messages = saved;
+	DG_LOG_MIN_MESSAGES = saved;
 }
 
 /* A top-level field as text, cut; NULL if it is absent or null */

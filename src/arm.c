@@ -23,9 +23,8 @@
  * children, are made for each table.  The key trigger has no column list, as
  * another trigger may change a column that the statement does not name.
  *
- * Triggers are created as the bootstrap superuser, as the owner of a table need
- * not have the right to use the schema delete_guard; the statements hold quoted
- * names only.
+ * Triggers are created and dropped as the owner of each table, restricted; the
+ * statements hold quoted names only.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +33,6 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/transam.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
@@ -82,17 +80,20 @@ dg_hierarchy(Oid relid)
 void
 dg_arm(Oid relid)
 {
-	DgRoleState saved;
 	ListCell   *lc;
 	List	   *relids = dg_hierarchy(relid);
 
-	dg_act_as(BOOTSTRAP_SUPERUSERID, &saved);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	foreach(lc, relids)
+	{
+		DgRoleState saved;
+
+		dg_act_as(dg_relation_owner(lfirst_oid(lc)), &saved);
 		arm_relation(lfirst_oid(lc), relid);
+		dg_act_back(&saved);
+	}
 	SPI_finish();
-	dg_act_back(&saved);
 }
 
 /*
@@ -102,16 +103,17 @@ void
 dg_disarm(Oid relid)
 {
 	static const char *const names[] = {TRIGGER_DELETE, TRIGGER_KEY,
-		TRIGGER_KEY_OWN, TRIGGER_TRUNCATE, 	TRIGGER_END_DELETE, TRIGGER_END_UPDATE};
-	DgRoleState saved;
+		TRIGGER_KEY_OWN, TRIGGER_TRUNCATE, TRIGGER_END_DELETE, TRIGGER_END_UPDATE};
 	ListCell   *lc;
 	List	   *relids = dg_hierarchy(relid);
 
-	dg_act_as(BOOTSTRAP_SUPERUSERID, &saved);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	foreach(lc, relids)
 	{
+		DgRoleState saved;
+
+		dg_act_as(dg_relation_owner(lfirst_oid(lc)), &saved);
 		for (int i = 0; i < lengthof(names); i++)
 		{
 			/* clones go with the trigger they were cloned from */
@@ -119,9 +121,9 @@ dg_disarm(Oid relid)
 				continue;
 			drop_trigger(lfirst_oid(lc), names[i]);
 		}
+		dg_act_back(&saved);
 	}
 	SPI_finish();
-	dg_act_back(&saved);
 }
 
 /* Create the triggers of one relation of a hierarchy */

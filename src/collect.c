@@ -23,6 +23,7 @@
 
 #include "collect.h"
 #include "radius.h"
+#include "sql.h"
 
 /* Rows of one relation */
 typedef struct DgCollected
@@ -134,14 +135,20 @@ dg_collect_by_keys(DgCollection *collection, Jsonb *keys)
 	DgImager   *imager = dg_imager_create(RelationGetDescr(rel), table->identity,
 										  table->nidentity, collection->context);
 	int			pin = dg_imager_pin_settings(imager);
+	DgRoleState saved;
 
-	/* keys are read under the settings that they were written under */
+	/*
+	 * keys are read under the settings that they were written under, and by
+	 * the table's owner: reading may check constraints of domains
+	 */
+	dg_act_as(dg_relation_owner(collection->relid), &saved);
 	for (int i = 0; i < n; i++)
 	{
 		memset(isnull, true, sizeof(bool) * Max(table->nkey_columns, 1));
 		key_from_jsonb(table, getIthJsonbValueFromContainer(&keys->root, i), values, isnull);
 		dg_keys_add_datums(wanted, values, isnull);
 	}
+	dg_act_back(&saved);
 	dg_imager_unpin_settings(pin);
 	table_close(rel, NoLock);
 	dg_dependents_find_rows(collection->dependents, wanted, found_row, collection);

@@ -31,6 +31,13 @@
 #define dg_table_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
 #endif
 
+/* log_min_messages: 19 has one for each kind of process */
+#if PG_VERSION_NUM >= 190000
+#define DG_LOG_MIN_MESSAGES log_min_messages[MyBackendType]
+#else
+#define DG_LOG_MIN_MESSAGES log_min_messages
+#endif
+
 /* find_option: exported from 16 on */
 #if PG_VERSION_NUM >= 160000
 #define DG_HAVE_FIND_OPTION 1

@@ -307,6 +307,7 @@ dg_dependents_for_update(DgDependents *dep, const bool *concerned)
 {
 	Size		size = sizeof(bool) * Max(dep->table->nreferences, 1);
 
+	dep->probing.replaced_too = true;
 	dep->concerned = MemoryContextAlloc(dep->probing.context, size);
 	memcpy(dep->concerned, concerned, sizeof(bool) * dep->table->nreferences);
 }
@@ -336,10 +337,15 @@ dg_dependents_find_rows(DgDependents *dep, const DgKeys *keys,
 						DgFoundCallback callback, void *arg)
 {
 	DgFindArg	find = {callback, arg};
+	DgRoleState saved;
 
 	open_self_probes(dep);
+	if (dep->table->self_key && dep->table->self_key->needs_owner)
+		dg_act_as(dg_relation_owner(dep->table->relid), &saved);
 	for (int i = 0; i < dep->nself_probes; i++)
 		dg_probe_leaf_latest(&dep->probing, &dep->self_probes[i], keys, find_match, &find);
+	if (dep->table->self_key && dep->table->self_key->needs_owner)
+		dg_act_back(&saved);
 }
 
 /* Open what finds rows by their key, with the first use */

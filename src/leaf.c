@@ -14,6 +14,7 @@
 
 #include "access/attmap.h"
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
@@ -26,6 +27,7 @@
 
 #include "compat.h"
 #include "leaf.h"
+#include "sql.h"
 
 static void leaf_choose_index(DgReference *ref, DgReferenceLeaf *leaf);
 static int	index_usable_prefix(DgReference *ref, DgReferenceLeaf *leaf,
@@ -155,10 +157,11 @@ index_column_match(DgReference *ref, DgReferenceLeaf *leaf, Relation index,
 static bool
 index_predicate_implied(DgReference *ref, DgReferenceLeaf *leaf, Relation index)
 {
-	List	   *predicate = RelationGetIndexPredicate(index);
 	List	   *clauses = NIL;
+	DgRoleState saved;
+	bool		result;
 
-	if (predicate == NIL)
+	if (heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
 		return true;
 	for (int i = 0; i < ref->ncolumns; i++)
 	{
@@ -181,5 +184,9 @@ index_predicate_implied(DgReference *ref, DgReferenceLeaf *leaf, Relation index)
 	}
 	if (leaf->condition)
 		clauses = lappend(clauses, leaf->condition);
-	return predicate_implied_by(predicate, clauses, false);
+	/* both may evaluate constant parts */
+	dg_act_as(dg_relation_owner(leaf->relid), &saved);
+	result = predicate_implied_by(RelationGetIndexPredicate(index), clauses, false);
+	dg_act_back(&saved);
+	return result;
 }

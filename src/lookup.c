@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
@@ -32,6 +33,7 @@
 /* What makes a statement of an expression */
 #define DG_SELECT "SELECT "
 
+static bool index_is_partial(Relation index);
 static void condition_error(void *arg);
 
 /*
@@ -52,9 +54,7 @@ dg_identity_columns(Oid relid, int16 *attnums)
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 		bool		usable = form->indisunique && form->indisvalid &&
-			form->indimmediate &&
-			RelationGetIndexPredicate(index) == NIL &&
-			RelationGetIndexExpressions(index) == NIL;
+			form->indimmediate && !index_is_partial(index);
 
 		for (int i = 0; usable && i < form->indnkeyatts; i++)
 			usable = form->indkey.values[i] > 0 &&
@@ -68,6 +68,16 @@ dg_identity_columns(Oid relid, int16 *attnums)
 	}
 	relation_close(rel, AccessShareLock);
 	return natts;
+}
+
+/*
+ * Is an index partial?  Asked of the catalog row: to fetch the predicate itself
+ * evaluates constant parts of it, in whoever's name.
+ */
+static bool
+index_is_partial(Relation index)
+{
+	return !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
 }
 
 /*
@@ -95,7 +105,7 @@ dg_has_unique_index(Oid relid, const int16 *attnums, int nattnums)
 		}
 		if (form->indisunique && form->indisvalid &&
 			form->indnkeyatts == nattnums && matched == nattnums &&
-			RelationGetIndexPredicate(index) == NIL)
+			!index_is_partial(index))
 			found = true;
 		index_close(index, AccessShareLock);
 	}
@@ -173,7 +183,8 @@ dg_single_expression(const char *text)
 /*
  * Parse the condition of a declared reference: a boolean expression over the
  * columns of the referencing table, with immutable functions only.  Raises an
- * error otherwise.  Names are resolved by the search_path in force.
+ * error otherwise.  Names are resolved by the search_path in force.  Nothing of
+ * it is evaluated.
  */
 Expr *
 dg_condition_parse(Oid relid, const char *condition)
@@ -198,7 +209,6 @@ dg_condition_parse(Oid relid, const char *condition)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("condition must not use subqueries, aggregates, window functions or set-returning functions")));
 	assign_expr_collations(pstate, expr);
-	expr = eval_const_expressions(NULL, expr);
 	if (contain_mutable_functions(expr))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),

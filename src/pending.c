@@ -256,7 +256,8 @@ pending_finish(DgPending *pending_event)
 
 /*
  * Finish the pending events of a query that is at its end, and of those that
- * are over.
+ * are over.  Events of an outer transaction level are left for their own: what
+ * is written here goes if this level is rolled back.
  */
 void
 dg_pending_finish(MemoryContext query)
@@ -267,7 +268,8 @@ dg_pending_finish(MemoryContext query)
 	{
 		DgPending  *event = dlist_container(DgPending, node, iter.cur);
 
-		if (event->query_over || event->query == query)
+		if ((event->query_over || event->query == query) &&
+			event->subid == GetCurrentSubTransactionId())
 			pending_finish(event);
 	}
 }

@@ -12,9 +12,10 @@
  * that writing to it would have taken.  (Snapshots are compared field by
  * field; see GetSnapshotData in procarray.c for what they hold.)
  *
- * Where a table refers to itself, rows that the same command removed (or
- * changed) do not count in the first look: deleting a whole subtree is one
- * act.  The command is known from the removed row's cmax.
+ * Where a table refers to itself, rows that the same command removed do not
+ * count: deleting a whole subtree is one act.  The command is known from the
+ * removed row's cmax.  Where keys are changed, rows that the same command
+ * changed do not count in the first look; the second sees what became of them.
  *
  * How.  With a usable index: one index scan per key.  Without: the keys are
  * hashed and the leaf is scanned once, however many keys there are; one or two
@@ -43,6 +44,7 @@
 
 #include "compat.h"
 #include "probe.h"
+#include "sql.h"
 
 /* Up to this many keys are compared one by one, without hashing */
 #define DG_PLAIN_COMPARE 2
@@ -149,12 +151,17 @@ dg_probe_open(DgProbing *probing, DgProbe *probe, const DgReference *ref,
 	}
 	if (leaf->condition)
 	{
+		DgRoleState saved;
+
 		if (probing->estate == NULL)
 		{
 			probing->estate = CreateExecutorState();
 			probing->econtext = GetPerTupleExprContext(probing->estate);
 		}
+		/* planning may evaluate constant parts */
+		dg_act_as(dg_relation_owner(ref->referencing), &saved);
 		probe->condition = ExecPrepareExpr(leaf->condition, probing->estate);
+		dg_act_back(&saved);
 	}
 }
 
@@ -322,7 +329,7 @@ row_counts(DgProbing *probing, DgProbe *probe, int look)
 		return false;
 	if (probe->ref->on_itself && probe->ref->kind != DG_REF_SELF_KEY &&
 		probing->removing != InvalidCommandId &&
-		dg_removed_by_command(probe->slot, probing->removing))
+		dg_removed_by_command(probe->slot, probing->removing, probing->replaced_too))
 		return false;
 	if (probe->ref->kind == DG_REF_SELF_KEY)
 		return true;
@@ -342,11 +349,12 @@ row_counts(DgProbing *probing, DgProbe *probe, int look)
 }
 
 /*
- * Was this row version deleted or replaced by the given command of the
- * current transaction?
+ * Was this row deleted by the given command of the current transaction?  With
+ * replaced_too also if it was updated by it.  (A deleted version's t_ctid is
+ * its own place; see htup_details.h.)
  */
 bool
-dg_removed_by_command(TupleTableSlot *slot, CommandId removing)
+dg_removed_by_command(TupleTableSlot *slot, CommandId removing, bool replaced_too)
 {
 	bool		should_free;
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
@@ -356,7 +364,8 @@ dg_removed_by_command(TupleTableSlot *slot, CommandId removing)
 	if (!(header->t_infomask & HEAP_XMAX_INVALID) &&
 		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)))
-		result = HeapTupleHeaderGetCmax(header) == removing;
+		result = HeapTupleHeaderGetCmax(header) == removing &&
+			(replaced_too || ItemPointerEquals(&header->t_ctid, &slot->tts_tid));
 	if (should_free)
 		heap_freetuple(tuple);
 	return result;

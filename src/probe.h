@@ -44,6 +44,7 @@ typedef struct DgProbing
 	MemoryContext context;
 	MemoryContext scratch;		/* reset per key or per scanned row */
 	CommandId	removing;		/* InvalidCommandId if no row is being removed */
+	bool		replaced_too;	/* rows that it updated do not count either */
 	Snapshot	snapshot[2];	/* active, latest */
 	EState	   *estate;			/* for conditions; made with the first */
 	ExprContext *econtext;
@@ -73,6 +74,7 @@ extern void dg_probe_leaf_latest(DgProbing *probing, DgProbe *probe,
 								 const DgKeys *keys,
 								 DgMatchCallback callback, void *arg);
 extern DgRowId dg_probe_row_id(const DgProbe *probe);
-extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing);
+extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing,
+								  bool replaced_too);
 
 #endif							/* DELETE_GUARD_PROBE_H */

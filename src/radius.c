@@ -127,7 +127,7 @@ radius_match(void *arg, int row, DgProbe *probe)
 
 	/* a cycle has come back to a row that the command itself removed */
 	if (radius->depth > 1 && dg_dependents_removing(radius->current) != InvalidCommandId &&
-		dg_removed_by_command(probe->slot, dg_dependents_removing(radius->current)))
+		dg_removed_by_command(probe->slot, dg_dependents_removing(radius->current), false))
 	{
 		MemoryContextSwitchTo(old);
 		return;

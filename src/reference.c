@@ -44,6 +44,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -207,28 +208,29 @@ table_build(Oid relid)
 	return table;
 }
 
-/* Choose the identity; its columns are the first key columns */
+/*
+ * Choose the identity; its columns are the first key columns.  Below a
+ * protected table it is that table's, so that a row has the same key wherever
+ * it is.  An inheritance child need not have a key of its own at all.
+ */
 static void
 table_build_identity(DgTable *table)
 {
-	table->key_columns = palloc(sizeof(int16) * (DG_MAX_KEYS * 2));
-	table->nidentity = dg_identity_columns(table->relid, table->identity);
-	if (table->nidentity == 0)
-	{
-		/* an inheritance child need not have its parent's key: use it by name */
-		List	   *relids = dg_ancestors(table->relid);
-		ListCell   *lc;
+	List	   *relids = table->is_protected ?
+		list_make2_oid(table->protection.relid, table->relid) : dg_ancestors(table->relid);
+	ListCell   *lc;
 
-		foreach(lc, relids)
-		{
-			table->nidentity = dg_identity_columns(lfirst_oid(lc), table->identity);
-			for (int i = 0; i < table->nidentity; i++)
-				table->identity[i] =
-					get_attnum(table->relid,
-							   get_attname(lfirst_oid(lc), table->identity[i], false));
-			if (table->nidentity > 0)
-				break;
-		}
+	table->key_columns = palloc(sizeof(int16) * (DG_MAX_KEYS * 2));
+	foreach(lc, relids)
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		table->nidentity = dg_identity_columns(relid, table->identity);
+		for (int i = 0; relid != table->relid && i < table->nidentity; i++)
+			table->identity[i] = get_attnum(table->relid,
+											get_attname(relid, table->identity[i], false));
+		if (table->nidentity > 0)
+			break;
 	}
 	for (int i = 0; i < table->nidentity; i++)
 		(void) key_column_position(table, table->identity[i]);
@@ -476,6 +478,7 @@ reference_finish(DgTable *table, DgReference *ref, List *leaf_relids)
 		ref->needs_owner = true;
 		dg_act_as(dg_relation_owner(ref->referencing), &saved);
 		condition = dg_condition_parse(ref->referencing, ref->condition);
+		condition = (Expr *) eval_const_expressions(NULL, (Node *) condition);
 		dg_act_back(&saved);
 	}
 
