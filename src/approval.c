@@ -13,8 +13,8 @@
  * operation and table are the same, enough approvers have approved, the time
  * since the last approval is not over, it was not denied or cancelled, and no
  * other transaction used it.  Then each row must be one that it names, in the
- * state it had, and what hangs on the rows must not be more than each of the
- * approvers saw.
+ * state it had, and what hangs on the rows, summed over the statements of the
+ * transaction, must not be more than each of the approvers saw.
  *
  * Locks.  Deciding on a request and using it take an exclusive lock on the
  * number of the request (LockDatabaseObject; the object is the request table,
@@ -23,8 +23,9 @@
  * first one's use, as own queries read the latest snapshot.
  *
  * Lifetime.  The flag is cleared when a transaction commits, so that a
- * session handed on by a pool does not hand it on.  Covered rows are forgotten
- * at the end of the transaction, and when any subtransaction is rolled back.
+ * session handed on by a pool does not hand it on.  Covered rows and uses are
+ * forgotten at the end of the transaction, and when the subtransaction that they
+ * come from is rolled back.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,6 +39,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -52,12 +54,25 @@
 
 typedef struct DgCovered
 {
-	Oid			table_id;
+	Oid			table_id;		/* hash key: table and key */
 	uint8		key[DG_KEY_DIGEST_LEN];
+	SubTransactionId subid;		/* what covered it */
 } DgCovered;
+
+#define DG_COVERED_KEY_SIZE offsetof(DgCovered, subid)
+
+/* What a statement of this transaction used of a request */
+typedef struct DgUse
+{
+	int64		request_id;
+	SubTransactionId subid;
+	Jsonb	   *radius;
+} DgUse;
 
 /* Covered rows of this transaction, in TopTransactionContext; or NULL */
 static HTAB *covered = NULL;
+/* List of DgUse of this transaction, in TopTransactionContext */
+static List *uses = NIL;
 /* Has this transaction used an approval?  Reset when it ends. */
 static bool used_in_transaction = false;
 
@@ -237,7 +252,7 @@ dg_request_load(int64 request_id)
 		"  AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
 		"   AND EXISTS (SELECT FROM delete_guard.approver p"
 		"    WHERE p.role::oid = d.person AND p.role_name = d.person_name"
-		"    AND p.role_name = pg_get_userbyid(d.person)"
+		"    AND p.role_name = pg_get_userbyid(d.person) AND p.added_at <= d.decided_at"
 		"    AND p.table_id::oid IN (0, r.table_id::oid))))) a,"
 		" LATERAL (SELECT coalesce(bool_or(d.transaction_id = pg_current_xact_id_if_assigned()), false) AS here,"
 		"   coalesce(bool_or(d.transaction_id IS DISTINCT FROM pg_current_xact_id_if_assigned()), false) AS elsewhere"
@@ -405,7 +420,8 @@ dg_request_covers(const DgRequest *request, const DgRowEntry *entry, bool *key_k
 }
 
 /*
- * Is the radius not larger than what enough approvers saw?
+ * Is the radius, with that of what this transaction has used of the request
+ * before, not larger than what enough approvers saw?
  */
 bool
 dg_request_radius_fits(const DgRequest *request, Jsonb *radius)
@@ -416,10 +432,12 @@ dg_request_radius_fits(const DgRequest *request, Jsonb *radius)
 		" AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
 		"  AND EXISTS (SELECT FROM delete_guard.approver p"
 		"   WHERE p.role::oid = d.person AND p.role_name = d.person_name"
-		"   AND p.role_name = pg_get_userbyid(d.person)"
+		"   AND p.role_name = pg_get_userbyid(d.person) AND p.added_at <= d.decided_at"
 		"   AND p.table_id::oid IN (0, r.table_id::oid))))"
 		" AND NOT EXISTS (SELECT FROM"
-		"  jsonb_to_recordset($2) AS n(cut bool, \"table\" text, reference text, depth int4, rows int8)"
+		"  (SELECT cut, \"table\", reference, depth, sum(rows) AS rows FROM"
+		"   jsonb_to_recordset($2) AS l(cut bool, \"table\" text, reference text, depth int4, rows int8)"
+		"   GROUP BY 1, 2, 3, 4) n"
 		"  LEFT JOIN jsonb_to_recordset(d.blast_radius) AS s(cut bool, \"table\" text, reference text, depth int4, rows int8)"
 		"  ON (n.\"table\", n.reference, n.depth) = (s.\"table\", s.reference, s.depth) OR (n.cut AND s.cut)"
 		"  WHERE CASE WHEN n.cut THEN s.cut IS NULL ELSE n.rows > coalesce(s.rows, 0) END)";
@@ -428,7 +446,15 @@ dg_request_radius_fits(const DgRequest *request, Jsonb *radius)
 	DgRoleState saved;
 	bool		isnull;
 	int			fitting;
+	ListCell   *lc;
 
+	foreach(lc, uses)
+	{
+		DgUse	   *use = lfirst(lc);
+
+		if (use->request_id == request->request_id)
+			args[1] = DirectFunctionCall2(jsonb_concat, args[1], JsonbPGetDatum(use->radius));
+	}
 	dg_own_connect(&saved);
 	dg_own_query(query, 2, argtypes, args, NULL, false, 1);
 	fitting = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
@@ -489,9 +515,21 @@ dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 void
 dg_request_use(const DgRequest *request, int64 event_id)
 {
+	MemoryContext old;
+	DgUse	   *use;
+
 	if (!request->used_here)
 		(void) dg_decision_insert(request->request_id, "use", NULL, NULL, event_id);
 	used_in_transaction = true;
+
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	use = palloc(sizeof(DgUse));
+	use->request_id = request->request_id;
+	use->subid = GetCurrentSubTransactionId();
+	use->radius = memcpy(palloc(VARSIZE(request->radius_now)), request->radius_now,
+						 VARSIZE(request->radius_now));
+	uses = lappend(uses, use);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -530,12 +568,14 @@ void
 dg_cover_add(Oid table_id, const uint8 *key_digest)
 {
 	DgCovered	key;
+	bool		found;
+	DgCovered  *entry;
 
 	if (covered == NULL)
 	{
 		HASHCTL		ctl;
 
-		ctl.keysize = sizeof(DgCovered);
+		ctl.keysize = DG_COVERED_KEY_SIZE;
 		ctl.entrysize = sizeof(DgCovered);
 		ctl.hcxt = TopTransactionContext;
 		covered = hash_create("delete_guard covered rows", 64, &ctl,
@@ -544,7 +584,9 @@ dg_cover_add(Oid table_id, const uint8 *key_digest)
 	memset(&key, 0, sizeof(key));
 	key.table_id = table_id;
 	memcpy(key.key, key_digest, DG_KEY_DIGEST_LEN);
-	(void) hash_search(covered, &key, HASH_ENTER, NULL);
+	entry = hash_search(covered, &key, HASH_ENTER, &found);
+	if (!found)
+		entry->subid = GetCurrentSubTransactionId();
 }
 
 /*
@@ -597,6 +639,7 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			covered = NULL;
+			uses = NIL;
 			used_in_transaction = false;
 			break;
 		default:
@@ -604,15 +647,40 @@ xact_callback(XactEvent event, void *arg)
 	}
 }
 
-/* A rolled back part may hold the use that covered rows */
+/*
+ * What a subtransaction used and covered is forgotten with it, or becomes its
+ * parent's.
+ */
 static void
 subxact_callback(SubXactEvent event, SubTransactionId mine,
 				 SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && covered)
+	ListCell   *lc;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	foreach(lc, uses)
 	{
-		hash_destroy(covered);
-		covered = NULL;
+		DgUse	   *use = lfirst(lc);
+
+		if (use->subid == mine && event == SUBXACT_EVENT_COMMIT_SUB)
+			use->subid = parent;
+		else if (use->subid == mine)
+			uses = foreach_delete_current(uses, lc);
+	}
+	if (covered)
+	{
+		HASH_SEQ_STATUS status;
+		DgCovered  *entry;
+
+		hash_seq_init(&status, covered);
+		while ((entry = hash_seq_search(&status)) != NULL)
+		{
+			if (entry->subid == mine && event == SUBXACT_EVENT_COMMIT_SUB)
+				entry->subid = parent;
+			else if (entry->subid == mine)
+				(void) hash_search(covered, entry, HASH_REMOVE, NULL);
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ typedef struct DgRequest
 	int			approvals_needed;
 	int			approvals;		/* given by persons who still may */
 	char	   *approved_by;	/* their names, separated by commas */
+	Jsonb	   *radius_now;		/* of the rows that are about to use it */
 	TimestampTz requested_at;
 	bool		expired;		/* its time to be approved is over */
 	bool		usable_until_over;	/* the time to be used is over */

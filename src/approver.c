@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(delete_guard_add_approver);
 PG_FUNCTION_INFO_V1(delete_guard_remove_approver);
 
 static char *role_argument(FunctionCallInfo fcinfo, int argno);
-static Oid	scope_argument(FunctionCallInfo fcinfo, int argno);
+static Oid	scope_argument(FunctionCallInfo fcinfo, int argno, bool must_be_protected);
 static bool role_can_login(Oid roleid);
 
 /*
@@ -40,7 +40,7 @@ delete_guard_add_approver(PG_FUNCTION_ARGS)
 {
 	char	   *role = role_argument(fcinfo, 0);
 	Oid			roleid = get_role_oid(role, false);
-	Oid			table_id = scope_argument(fcinfo, 1);
+	Oid			table_id = scope_argument(fcinfo, 1, true);
 	Oid			argtypes[4] = {OIDOID, TEXTOID, OIDOID, TEXTOID};
 	Datum		args[4] = {ObjectIdGetDatum(roleid), CStringGetTextDatum(role),
 	ObjectIdGetDatum(table_id), CStringGetTextDatum(dg_person_current().name)};
@@ -70,7 +70,7 @@ Datum
 delete_guard_remove_approver(PG_FUNCTION_ARGS)
 {
 	char	   *role = role_argument(fcinfo, 0);
-	Oid			table_id = scope_argument(fcinfo, 1);
+	Oid			table_id = scope_argument(fcinfo, 1, false);
 	Oid			argtypes[2] = {TEXTOID, OIDOID};
 	Datum		args[2] = {CStringGetTextDatum(role), ObjectIdGetDatum(table_id)};
 	DgRoleState saved;
@@ -107,7 +107,7 @@ role_argument(FunctionCallInfo fcinfo, int argno)
  * name approvers for it.
  */
 static Oid
-scope_argument(FunctionCallInfo fcinfo, int argno)
+scope_argument(FunctionCallInfo fcinfo, int argno, bool must_be_protected)
 {
 	Oid			table_id = PG_ARGISNULL(argno) ? InvalidOid :
 		dg_table_argument(fcinfo, argno, "table");
@@ -116,7 +116,7 @@ scope_argument(FunctionCallInfo fcinfo, int argno)
 	if (OidIsValid(table_id))
 	{
 		dg_require_owner(table_id);
-		if (!dg_protection_read(table_id, &protection))
+		if (must_be_protected && !dg_protection_read(table_id, &protection))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("table \"%s\" is not protected", get_rel_name(table_id))));

@@ -56,6 +56,7 @@
 static void arm_relation(Oid relid, Oid root);
 static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
+static bool is_clone(Oid relid, const char *name);
 static void drop_trigger(Oid relid, const char *name);
 static void drop_delete_trigger_unless(Oid relid, bool transition_table);
 static void arm_own_keys(Oid relid, Oid root);
@@ -117,9 +118,8 @@ dg_disarm(Oid relid)
 		for (int i = 0; i < lengthof(names); i++)
 		{
 			/* clones go with the trigger they were cloned from */
-			if (lfirst_oid(lc) != relid && get_rel_relispartition(lfirst_oid(lc)) && i < 2)
-				continue;
-			drop_trigger(lfirst_oid(lc), names[i]);
+			if (!is_clone(lfirst_oid(lc), names[i]))
+				drop_trigger(lfirst_oid(lc), names[i]);
 		}
 		dg_act_back(&saved);
 	}
@@ -194,6 +194,22 @@ drop_delete_trigger_unless(Oid relid, bool transition_table)
 		drop_trigger(relid, TRIGGER_DELETE);
 }
 
+/* Is this trigger a clone of a partitioned table's? */
+static bool
+is_clone(Oid relid, const char *name)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	bool		result = false;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		if (strcmp(rel->trigdesc->triggers[i].tgname, name) == 0)
+			result = rel->trigdesc->triggers[i].tgisclone;
+	}
+	relation_close(rel, AccessShareLock);
+	return result;
+}
+
 /* Drop one trigger, if it is there */
 static void
 drop_trigger(Oid relid, const char *name)
@@ -254,7 +270,7 @@ changed_condition(Oid relid, List *attnums)
 			type_is_rowtype(type) == false)
 			appendStringInfo(&buf, "OLD.%s IS DISTINCT FROM NEW.%s", column, column);
 		else
-			appendStringInfo(&buf, "ROW(OLD.%s) OPERATOR(pg_catalog.*<>) ROW(NEW.%s)", column, column);
+			appendStringInfo(&buf, "ROW(OLD.%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(NEW.%s)::pg_catalog.record", column, column);
 	}
 	return buf.data;
 }
@@ -313,6 +329,6 @@ run(const char *fmt,...)
 	}
 	result = SPI_execute(buf.data, false, 0);
 	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "could not run \"%s\": %s", buf.data, SPI_result_code_string(result));
+		elog(ERROR, "SPI_execute failed: %s: %s", SPI_result_code_string(result), buf.data);
 	pfree(buf.data);
 }

@@ -83,7 +83,9 @@ static JsonbValue *get_member(const Jsonb *object, const char *key,
 static Jsonb *get_container(const Jsonb *object, const char *key);
 static void store_record(Batch *batch, int index);
 static int64 find_open_request(const Record *record, TimestampTz now);
-static bool is_closed(int64 request_id);
+static bool is_closed(int64 request_id, const Record *record, TimestampTz now);
+static bool same_radius(const Record *record, Datum radius);
+static bool approver_named_since(Oid table_id, TimestampTz since);
 static bool count_if_repeat(Batch *batch, int index, int64 open_request);
 static bool event_exists(int64 event_id);
 static void add_repeat(Batch *batch, int64 event_id);
@@ -272,8 +274,10 @@ store_record(Batch *batch, int index)
 }
 
 /*
- * The newest request that the same attempt opened before and that is still
- * open, else 0.  Approvals leave it open.
+ * The newest request that the same attempt opened before and that can still
+ * lead to a use, else 0: about the same dependents, not decided on (approvals
+ * that can still be used leave it open), and older than no approver's naming,
+ * so that everybody who may approve now may approve it.
  */
 static int64
 find_open_request(const Record *record, TimestampTz now)
@@ -290,9 +294,15 @@ find_open_request(const Record *record, TimestampTz now)
 		int64		id = DatumGetInt64(get_column(rel, tuple, "request_id",
 												  &isnull));
 		Datum		expires_at = get_column(rel, tuple, "expires_at", &isnull);
+		Datum		requested_at = get_column(rel, tuple, "requested_at", &isnull);
+		Oid			table_id = DatumGetObjectId(get_column(rel, tuple, "table_id",
+														   &isnull));
+		Datum		radius = get_column(rel, tuple, "blast_radius", &isnull);
 
-		if (id > found && DatumGetTimestampTz(expires_at) > now &&
-			!is_closed(id))
+		if (id > found && DatumGetTimestampTz(expires_at) > now && !isnull &&
+			same_radius(record, radius) &&
+			!is_closed(id, record, now) &&
+			!approver_named_since(table_id, DatumGetTimestampTz(requested_at)))
 			found = id;
 	}
 	systable_endscan(scan);
@@ -300,9 +310,47 @@ find_open_request(const Record *record, TimestampTz now)
 	return found;
 }
 
-/* Was this request denied, cancelled or used? */
+/* Does as much hang on the rows as the record says? */
 static bool
-is_closed(int64 request_id)
+same_radius(const Record *record, Datum radius)
+{
+	JsonbValue	buffer;
+	JsonbValue *now = get_member(record->request, "blast_radius", &buffer);
+	Jsonb	   *then = DatumGetJsonbP(radius);
+
+	return now != NULL && now->type == jbvBinary &&
+		compareJsonbContainers(now->val.binary.data, &then->root) == 0;
+}
+
+/* Was somebody named an approver for the table (or for all) after a time? */
+static bool
+approver_named_since(Oid table_id, TimestampTz since)
+{
+	Relation	rel = table_open(dg_own_relation("approver"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	bool		found = false;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Oid			scope = DatumGetObjectId(get_column(rel, tuple, "table_id", &isnull));
+
+		if ((scope == InvalidOid || scope == table_id) &&
+			DatumGetTimestampTz(get_column(rel, tuple, "added_at", &isnull)) > since)
+			found = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return found;
+}
+
+/*
+ * Was this request denied, cancelled or used, or are its approvals over, or
+ * given for other dependents?
+ */
+static bool
+is_closed(int64 request_id, const Record *record, TimestampTz now)
 {
 	Relation	rel = table_open(dg_own_relation("decision"), AccessShareLock);
 	SysScanDesc scan = begin_lookup(rel, "decision_request", "request_id",
@@ -315,9 +363,16 @@ is_closed(int64 request_id)
 		bool		isnull;
 		char	   *kind = TextDatumGetCString(get_column(rel, tuple, "kind",
 														  &isnull));
+		Datum		value;
 
 		if (strcmp(kind, "deny") == 0 || strcmp(kind, "cancel") == 0 ||
 			strcmp(kind, "use") == 0)
+			closed = true;
+		value = get_column(rel, tuple, "valid_until", &isnull);
+		if (!isnull && DatumGetTimestampTz(value) <= now)
+			closed = true;
+		value = get_column(rel, tuple, "blast_radius", &isnull);
+		if (!isnull && !same_radius(record, value))
 			closed = true;
 	}
 	systable_endscan(scan);

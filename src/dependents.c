@@ -212,7 +212,7 @@ dg_dependents_concern_update(const DgDependents *dep)
 /* Callback of dg_dependents_count */
 typedef struct DgCountArg
 {
-	int64	   *counts;
+	int64	   *counts[2];		/* by look */
 	int			nreferences;
 	int			refno;
 } DgCountArg;
@@ -222,21 +222,35 @@ count_match(void *arg, int row, DgProbe *probe)
 {
 	DgCountArg *count = arg;
 
-	count->counts[(int64) row * count->nreferences + count->refno]++;
+	count->counts[probe->look][(Size) row * count->nreferences + count->refno]++;
 }
 
 /*
  * Count the rows that refer to each key: counts has room for keys->nrows *
- * table->nreferences numbers, row by row, and is set.
+ * table->nreferences numbers, row by row, and is set.  The second look sees
+ * rows that the first does not, but also later versions of those that it does;
+ * so what counts is the larger number of the first look's and of what only the
+ * second sees.
  */
 void
 dg_dependents_count(DgDependents *dep, const DgKeys *keys, int64 *counts)
 {
-	DgCountArg	arg = {counts, dep->table->nreferences};
+	Size		n = (Size) keys->nrows * dep->table->nreferences;
+	DgCountArg	arg = {{counts, NULL}, dep->table->nreferences, 0};
 
-	memset(counts, 0, sizeof(int64) * (Size) keys->nrows * arg.nreferences);
+	memset(counts, 0, sizeof(int64) * n);
+	for (int i = 0; i < dep->nprobes && arg.counts[1] == NULL; i++)
+	{
+		if (dep->probes[i].look_twice)
+			arg.counts[1] = palloc_extended(sizeof(int64) * n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	}
 	for (arg.refno = 0; arg.refno < dep->table->nreferences; arg.refno++)
 		dg_dependents_visit(dep, arg.refno, keys, count_match, &arg);
+	if (arg.counts[1] == NULL)
+		return;
+	for (Size i = 0; i < n; i++)
+		counts[i] = Max(counts[i], arg.counts[1][i]);
+	pfree(arg.counts[1]);
 }
 
 /*

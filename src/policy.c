@@ -154,7 +154,8 @@ radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned, DgVerdict
 			continue;
 		radius = dg_radius_create(CurrentMemoryContext, NULL, NULL);
 		dg_radius_add(radius, removal->dependents, assigned[i]);
-		if (!dg_request_radius_fits(request, dg_radius_jsonb(radius)))
+		request->radius_now = dg_radius_jsonb(radius);
+		if (!dg_request_radius_fits(request, request->radius_now))
 		{
 			note_problem(verdict, "More rows hang on the rows of request " INT64_FORMAT
 						 " now than were approved.", request->request_id);

@@ -213,6 +213,7 @@ probe_look(DgProbing *probing, DgProbe *probe, int look, const DgKeys *keys,
 {
 	DgKeyHash  *hash = NULL;
 
+	probe->look = look;
 	if (probe->index)
 	{
 		for (int row = 0; row < keys->nrows; row++)
@@ -366,6 +367,21 @@ dg_removed_by_command(TupleTableSlot *slot, CommandId removing, bool replaced_to
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)))
 		result = HeapTupleHeaderGetCmax(header) == removing &&
 			(replaced_too || ItemPointerEquals(&header->t_ctid, &slot->tts_tid));
+	if (should_free)
+		heap_freetuple(tuple);
+	return result;
+}
+
+/*
+ * Is this a version of a row that an UPDATE made?
+ */
+bool
+dg_is_updated_version(TupleTableSlot *slot)
+{
+	bool		should_free;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+	bool		result = (tuple->t_data->t_infomask & HEAP_UPDATED) != 0;
+
 	if (should_free)
 		heap_freetuple(tuple);
 	return result;

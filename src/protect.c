@@ -96,6 +96,7 @@ delete_guard_unprotect(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_ARGISNULL(0) ? dg_table_argument(fcinfo, 0, "table") : PG_GETARG_OID(0);
 	DgProtection protection;
+	DgProtection above;
 	Oid			argtype = OIDOID;
 	Datum		arg = ObjectIdGetDatum(relid);
 	DgRoleState saved;
@@ -115,6 +116,8 @@ delete_guard_unprotect(PG_FUNCTION_ARGS)
 	{
 		dg_disarm(relid);
 		rearm_below(relid);
+		if (dg_protection_find(relid, &above))
+			dg_arm(above.relid);
 	}
 	dg_journal_step("unprotect", get_rel_name(relid) ? relid : InvalidOid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
 				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),

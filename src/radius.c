@@ -37,7 +37,7 @@ typedef struct DgRadiusLine
 	char	   *columns;
 	DgEffect	effect;
 	int			depth;
-	int64		rows;
+	int64		rows[2];		/* seen by the first look; only by the second */
 } DgRadiusLine;
 
 /* Rows of one leaf that the next level starts from */
@@ -132,8 +132,10 @@ radius_match(void *arg, int row, DgProbe *probe)
 		MemoryContextSwitchTo(old);
 		return;
 	}
-	radius_line(radius, probe->ref)->rows++;
-	if (radius_effect(radius, probe->ref) == DG_EFFECT_DELETE)
+	radius_line(radius, probe->ref)->rows[probe->look]++;
+	/* a later version of a row has been followed already, most likely */
+	if (radius_effect(radius, probe->ref) == DG_EFFECT_DELETE &&
+		(probe->look == 0 || !dg_is_updated_version(probe->slot)))
 	{
 		DgRowId		id = dg_probe_row_id(probe);
 
@@ -249,7 +251,7 @@ dg_radius_jsonb(const DgRadius *radius)
 		escape_json(&buf, line->name);
 		appendStringInfo(&buf, ",\"kind\":\"%s\",\"effect\":\"%s\",\"depth\":%d,\"rows\":" INT64_FORMAT "}",
 						 dg_kind_name(line->kind), dg_effect_name(line->effect),
-						 line->depth, line->rows);
+						 line->depth, Max(line->rows[0], line->rows[1]));
 	}
 	if (radius->cut)
 		appendStringInfo(&buf, "%s{\"cut\":true}", buf.len > 1 ? "," : "");

@@ -537,6 +537,10 @@ column_hash_functions(DgReferenceColumn *column)
 	if (!op_hashjoinable(column->eq_op, lefttype) ||
 		!get_op_hash_functions(column->eq_op, &left, &right))
 		return;
+	/* hashing of different types need not agree on such a collation */
+	if (left != right && OidIsValid(column->collation) &&
+		!get_collation_isdeterministic(column->collation))
+		return;
 	column->hash_referenced = left;
 	column->hash_referencing = right;
 }

@@ -835,6 +835,7 @@ apart_form(DgImager *imager, DgImageColumn *column, Datum value,
 			return 'b';
 		/* values of fixed length are far too short to come here */
 		if (!column->varlena)
+			/* should not happen */
 			elog(ERROR, "value of column \"%s\" can be neither printed nor sent",
 				 NameStr(column->name));
 	}

@@ -182,6 +182,6 @@ dg_own_query(const char *query, int nargs, Oid *argtypes, Datum *values,
 	PG_END_TRY();
 
 	if (result < 0)
-		elog(ERROR, "query failed: %s", SPI_result_code_string(result));
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	return result;
 }

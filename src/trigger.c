@@ -146,8 +146,9 @@ delete_guard_guard_truncate(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" must be fired BEFORE TRUNCATE",
 						"delete_guard._guard_truncate")));
 	rel = trigdata->tg_relation;
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		return PointerGetDatum(NULL);	/* holds no rows; its partitions fire */
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		strcmp(trigdata->tg_trigger->tgname, "00_delete_guard_truncate") != 0)
+		return PointerGetDatum(NULL);	/* holds no rows; or a trigger that is not ours */
 
 	work = AllocSetContextCreate(CurrentMemoryContext, "delete_guard statement",
 								 ALLOCSET_DEFAULT_SIZES);

@@ -8,6 +8,11 @@
  * used to find a table again.  No table is readable or writable by PUBLIC.
  */
 
+/* fails if somebody has made a schema of this name: it would not be ours */
+CREATE SCHEMA delete_guard;
+COMMENT ON SCHEMA delete_guard IS
+    'guard for rows that other rows refer to: functions, views and the audit log';
+
 CREATE TABLE delete_guard.protected_table (
     table_id     regclass PRIMARY KEY,
     mode         text NOT NULL CHECK (mode IN ('log', 'block')),

@@ -57,6 +57,7 @@ CREATE VIEW delete_guard.request_history WITH (security_barrier) AS
                              SELECT FROM delete_guard.approver p
                              WHERE p.role::oid = person AND p.role_name = person_name
                                    AND p.role_name = pg_get_userbyid(person)
+                                   AND p.added_at <= decided_at
                                    AND p.table_id::oid IN (0, r.table_id::oid)))::integer AS approvals,
                          bool_or(kind = 'deny') IS TRUE AS denied,
                          bool_or(kind = 'cancel') IS TRUE AS cancelled,
