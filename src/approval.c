@@ -7,7 +7,7 @@
  * requester.  "Decisions" on it are approve, deny, cancel, use and
  * break_glass; both are only ever added.  What state a request is in follows
  * from its decisions.  A "covered" row is one that an approved removal of
- * this transaction cascades to.
+ * the running query cascades to.
  *
  * A request can be used if its requester is the person of this session, the
  * operation and table are the same, enough approvers have approved, the time
@@ -23,9 +23,9 @@
  * first one's use, as own queries read the latest snapshot.
  *
  * Lifetime.  The flag is cleared when a transaction commits, so that a
- * session handed on by a pool does not hand it on.  Covered rows and uses are
- * forgotten at the end of the transaction, and when the subtransaction that they
- * come from is rolled back.
+ * session handed on by a pool does not hand it on.  Uses are forgotten at
+ * the end of the transaction, covered rows at the end of the query, and both when
+ * the subtransaction that they come from is rolled back.
  *
  *-------------------------------------------------------------------------
  */
@@ -54,9 +54,13 @@
 
 typedef struct DgCovered
 {
-	Oid			table_id;		/* hash key: table and key */
+	MemoryContext query;		/* hash key: query, table and key */
+	Oid			table_id;
 	uint8		key[DG_KEY_DIGEST_LEN];
 	SubTransactionId subid;		/* what covered it */
+	int64		request_id;
+	bool		break_glass;
+	char	   *approved_by;
 } DgCovered;
 
 #define DG_COVERED_KEY_SIZE offsetof(DgCovered, subid)
@@ -71,6 +75,8 @@ typedef struct DgUse
 
 /* Covered rows of this transaction, in TopTransactionContext; or NULL */
 static HTAB *covered = NULL;
+/* The query whose end the latest callback tells */
+static MemoryContext covered_query = NULL;
 /* List of DgUse of this transaction, in TopTransactionContext */
 static List *uses = NIL;
 /* Has this transaction used an approval?  Reset when it ends. */
@@ -87,6 +93,8 @@ static char *copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContex
 static void xact_callback(XactEvent event, void *arg);
 static void subxact_callback(SubXactEvent event, SubTransactionId mine,
 							 SubTransactionId parent, void *arg);
+static DgCovered cover_key(MemoryContext query, Oid table_id, const uint8 *key_digest);
+static void cover_query_over(void *arg);
 static void clear_flag(void);
 
 /*
@@ -560,14 +568,30 @@ dg_is_approver(const DgPerson *person, Oid table_id, TimestampTz since)
  * ---------------------------------------------------------------------
  */
 
-/*
- * From now on, in this transaction, the row with this key may go: an approved
- * removal cascades to it.
- */
-void
-dg_cover_add(Oid table_id, const uint8 *key_digest)
+/* The key of a covered row */
+static DgCovered
+cover_key(MemoryContext query, Oid table_id, const uint8 *key_digest)
 {
 	DgCovered	key;
+
+	memset(&key, 0, sizeof(key));
+	key.query = query;
+	key.table_id = table_id;
+	memcpy(key.key, key_digest, DG_KEY_DIGEST_LEN);
+	return key;
+}
+
+/*
+ * For the rest of this query, which is told by its memory context, the row
+ * with this key may be deleted: an approved removal cascades to it.  (Cascades
+ * fire triggers at the level of the outermost query; see ri_PerformCheck in
+ * ri_triggers.c, which has its queries fire none.)
+ */
+void
+dg_cover_add(MemoryContext query, Oid table_id, const uint8 *key_digest,
+			 const DgRequest *request)
+{
+	DgCovered	key = cover_key(query, table_id, key_digest);
 	bool		found;
 	DgCovered  *entry;
 
@@ -581,28 +605,61 @@ dg_cover_add(Oid table_id, const uint8 *key_digest)
 		covered = hash_create("delete_guard covered rows", 64, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	memset(&key, 0, sizeof(key));
-	key.table_id = table_id;
-	memcpy(key.key, key_digest, DG_KEY_DIGEST_LEN);
+	if (query != covered_query)
+	{
+		MemoryContextCallback *callback = MemoryContextAlloc(query, sizeof(MemoryContextCallback));
+
+		callback->func = cover_query_over;
+		callback->arg = query;
+		MemoryContextRegisterResetCallback(query, callback);
+		covered_query = query;
+	}
 	entry = hash_search(covered, &key, HASH_ENTER, &found);
-	if (!found)
-		entry->subid = GetCurrentSubTransactionId();
+	if (found)
+		return;
+	entry->subid = GetCurrentSubTransactionId();
+	entry->request_id = request->request_id;
+	entry->break_glass = request->break_glass;
+	entry->approved_by = request->approved_by ?
+		MemoryContextStrdup(TopTransactionContext, request->approved_by) : NULL;
+}
+
+/* Context callback: what a query covered is over with it */
+static void
+cover_query_over(void *arg)
+{
+	HASH_SEQ_STATUS status;
+	DgCovered  *entry;
+
+	if (covered_query == arg)
+		covered_query = NULL;
+	if (covered == NULL)
+		return;
+	hash_seq_init(&status, covered);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->query == arg)
+			(void) hash_search(covered, entry, HASH_REMOVE, NULL);
+	}
 }
 
 /*
- * Does an approved removal of this transaction cascade to this row?
+ * Does an approved removal of this query cascade to this row?  *request then
+ * receives what is known of its request.
  */
 bool
-dg_cover_find(Oid table_id, const uint8 *key_digest)
+dg_cover_find(MemoryContext query, Oid table_id, const uint8 *key_digest,
+			  DgRequest *request)
 {
-	DgCovered	key;
+	DgCovered	key = cover_key(query, table_id, key_digest);
+	DgCovered  *entry = covered ? hash_search(covered, &key, HASH_FIND, NULL) : NULL;
 
-	if (covered == NULL)
+	if (entry == NULL)
 		return false;
-	memset(&key, 0, sizeof(key));
-	key.table_id = table_id;
-	memcpy(key.key, key_digest, DG_KEY_DIGEST_LEN);
-	return hash_search(covered, &key, HASH_FIND, NULL) != NULL;
+	request->request_id = entry->request_id;
+	request->break_glass = entry->break_glass;
+	request->approved_by = entry->approved_by;
+	return true;
 }
 
 /*
@@ -611,7 +668,7 @@ dg_cover_find(Oid table_id, const uint8 *key_digest)
 bool
 dg_cover_any(void)
 {
-	return covered != NULL;
+	return covered != NULL && hash_get_num_entries(covered) > 0;
 }
 
 /* ---------------------------------------------------------------------

@@ -78,8 +78,10 @@ extern TimestampTz dg_decision_insert(int64 request_id, const char *kind,
 extern void dg_request_use(const DgRequest *request, int64 event_id);
 extern bool dg_is_approver(const DgPerson *person, Oid table_id,
 						   TimestampTz since);
-extern void dg_cover_add(Oid table_id, const uint8 *key_digest);
-extern bool dg_cover_find(Oid table_id, const uint8 *key_digest);
+extern void dg_cover_add(MemoryContext query, Oid table_id,
+						 const uint8 *key_digest, const DgRequest *request);
+extern bool dg_cover_find(MemoryContext query, Oid table_id,
+						  const uint8 *key_digest, DgRequest *request);
 extern bool dg_cover_any(void);
 extern void dg_approval_init(void);
 

@@ -46,13 +46,6 @@
 #include "reference.h"
 #include "sql.h"
 
-#define TRIGGER_DELETE "00_delete_guard_delete"
-#define TRIGGER_KEY "00_delete_guard_key"
-#define TRIGGER_KEY_OWN "00_delete_guard_key_own"
-#define TRIGGER_TRUNCATE "00_delete_guard_truncate"
-#define TRIGGER_END_DELETE "00_delete_guard_end_delete"
-#define TRIGGER_END_UPDATE "00_delete_guard_end_update"
-
 static void arm_relation(Oid relid, Oid root);
 static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
@@ -103,8 +96,8 @@ dg_arm(Oid relid)
 void
 dg_disarm(Oid relid)
 {
-	static const char *const names[] = {TRIGGER_DELETE, TRIGGER_KEY,
-		TRIGGER_KEY_OWN, TRIGGER_TRUNCATE, TRIGGER_END_DELETE, TRIGGER_END_UPDATE};
+	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY,
+		DG_TRIGGER_KEY_OWN, DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_DELETE, DG_TRIGGER_END_UPDATE};
 	ListCell   *lc;
 	List	   *relids = dg_hierarchy(relid);
 
@@ -138,23 +131,23 @@ arm_relation(Oid relid, Oid root)
 	if (!cloned)
 	{
 		drop_delete_trigger_unless(relid, plain);
-		create_trigger(relid, TRIGGER_DELETE, "AFTER DELETE",
+		create_trigger(relid, DG_TRIGGER_DELETE, "AFTER DELETE",
 					   plain ? "REFERENCING OLD TABLE AS old_rows FOR EACH ROW" : "FOR EACH ROW",
 					   "_guard_rows");
-		create_trigger(relid, TRIGGER_KEY, "AFTER UPDATE",
+		create_trigger(relid, DG_TRIGGER_KEY, "AFTER UPDATE",
 					   psprintf("FOR EACH ROW WHEN (%s)", changed_condition(relid, key_candidates(relid))),
 					   "_guard_rows");
 	}
 	else
 		arm_own_keys(relid, root);
-	create_trigger(relid, TRIGGER_TRUNCATE, "BEFORE TRUNCATE", "FOR EACH STATEMENT",
+	create_trigger(relid, DG_TRIGGER_TRUNCATE, "BEFORE TRUNCATE", "FOR EACH STATEMENT",
 				   "_guard_truncate");
-	create_trigger(relid, TRIGGER_END_UPDATE, "AFTER UPDATE", "FOR EACH STATEMENT",
+	create_trigger(relid, DG_TRIGGER_END_UPDATE, "AFTER UPDATE", "FOR EACH STATEMENT",
 				   "_guard_end");
 	if (plain)
-		drop_trigger(relid, TRIGGER_END_DELETE);
+		drop_trigger(relid, DG_TRIGGER_END_DELETE);
 	else
-		create_trigger(relid, TRIGGER_END_DELETE, "AFTER DELETE", "FOR EACH STATEMENT",
+		create_trigger(relid, DG_TRIGGER_END_DELETE, "AFTER DELETE", "FOR EACH STATEMENT",
 					   "_guard_end");
 }
 
@@ -186,12 +179,12 @@ drop_delete_trigger_unless(Oid relid, bool transition_table)
 	{
 		Trigger    *trigger = &rel->trigdesc->triggers[i];
 
-		if (strcmp(trigger->tgname, TRIGGER_DELETE) == 0)
+		if (strcmp(trigger->tgname, DG_TRIGGER_DELETE) == 0)
 			other_kind = (trigger->tgoldtable != NULL) != transition_table;
 	}
 	relation_close(rel, AccessShareLock);
 	if (other_kind)
-		drop_trigger(relid, TRIGGER_DELETE);
+		drop_trigger(relid, DG_TRIGGER_DELETE);
 }
 
 /* Is this trigger a clone of a partitioned table's? */
@@ -238,9 +231,9 @@ arm_own_keys(Oid relid, Oid root)
 			own = lappend_int(own, lfirst_int(lc));
 	}
 	if (own == NIL)
-		drop_trigger(relid, TRIGGER_KEY_OWN);
+		drop_trigger(relid, DG_TRIGGER_KEY_OWN);
 	else
-		create_trigger(relid, TRIGGER_KEY_OWN, "AFTER UPDATE",
+		create_trigger(relid, DG_TRIGGER_KEY_OWN, "AFTER UPDATE",
 					   psprintf("FOR EACH ROW WHEN ((%s) AND NOT (%s))",
 								changed_condition(relid, own),
 								changed_condition(relid, shared)),

@@ -10,6 +10,14 @@
 
 #include "nodes/pg_list.h"
 
+/* Names of the triggers */
+#define DG_TRIGGER_DELETE "00_delete_guard_delete"
+#define DG_TRIGGER_KEY "00_delete_guard_key"
+#define DG_TRIGGER_KEY_OWN "00_delete_guard_key_own"
+#define DG_TRIGGER_TRUNCATE "00_delete_guard_truncate"
+#define DG_TRIGGER_END_DELETE "00_delete_guard_end_delete"
+#define DG_TRIGGER_END_UPDATE "00_delete_guard_end_update"
+
 extern void dg_arm(Oid relid);
 extern void dg_disarm(Oid relid);
 extern List *dg_hierarchy(Oid relid);

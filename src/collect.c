@@ -235,11 +235,11 @@ look_as_for_update(DgDependents *dependents)
 }
 
 /*
- * What hangs on the rows, as jsonb in the current context: what their removal
- * would reach, or what a change of any of their keys would.
+ * What hangs on the rows, as jsonb in the current context: what the operation
+ * on them ("delete", "truncate", "key change") would reach.
  */
 Jsonb *
-dg_collect_radius(DgCollection *collection, bool key_change)
+dg_collect_radius(DgCollection *collection, const char *operation)
 {
 	DgRadius   *radius = dg_radius_create(collection->context, NULL, NULL);
 	Jsonb	   *result;
@@ -251,8 +251,10 @@ dg_collect_radius(DgCollection *collection, bool key_change)
 
 		/* rows asked about are going too, in whatever part */
 		dg_dependents_exclude_same(part->dependents, collection->dependents);
-		if (key_change)
+		if (strcmp(operation, "key change") == 0)
 			look_as_for_update(part->dependents);
+		else if (strcmp(operation, "truncate") == 0)
+			dg_dependents_for_truncate(part->dependents, InvalidOid);
 		dg_radius_add(radius, part->dependents, part->rows->keys);
 	}
 	result = dg_radius_jsonb(radius);

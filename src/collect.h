@@ -17,7 +17,8 @@ extern void dg_collect_tid(DgCollection *collection, Oid relid,
 						   ItemPointer tid);
 extern void dg_collect_by_keys(DgCollection *collection, Jsonb *keys);
 extern DgRowSet *dg_collect_rows(DgCollection *collection);
-extern Jsonb *dg_collect_radius(DgCollection *collection, bool key_change);
+extern Jsonb *dg_collect_radius(DgCollection *collection,
+								const char *operation);
 extern DgTable *dg_collect_table(DgCollection *collection);
 extern void dg_collect_end(DgCollection *collection);
 

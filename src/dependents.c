@@ -38,6 +38,7 @@ struct DgDependents
 	DgProbe    *self_probes;
 	int			nself_probes;
 	bool	   *concerned;		/* references that an UPDATE concerns, or NULL */
+	bool		truncating;
 };
 
 static DgTable *acquire_and_lock(Oid relid);
@@ -200,15 +201,6 @@ dg_dependents_removing(const DgDependents *dep)
 	return dep->probing.removing;
 }
 
-/*
- * Are the keys being changed, rather than removed?
- */
-bool
-dg_dependents_concern_update(const DgDependents *dep)
-{
-	return dep->concerned != NULL;
-}
-
 /* Callback of dg_dependents_count */
 typedef struct DgCountArg
 {
@@ -304,12 +296,38 @@ dg_dependents_exclude_same(DgDependents *dep, const DgDependents *other)
 }
 
 /*
- * No row of this relation counts as a dependent: all of them are going.
+ * A whole relation is truncated: no row of it counts as a dependent, and rows
+ * with a foreign key to it go too.  (TRUNCATE is refused before unless it
+ * reaches every table with a foreign key; see heap_truncate_check_FKs in
+ * heap.c.)  relid may be InvalidOid.
  */
 void
-dg_dependents_exclude_relation(DgDependents *dep, Oid relid)
+dg_dependents_for_truncate(DgDependents *dep, Oid relid)
 {
 	dep->probing.excluded_relation = relid;
+	dep->truncating = true;
+}
+
+/*
+ * Speak of the same kind of removal as another walk.
+ */
+void
+dg_dependents_same_kind(DgDependents *dep, const DgDependents *other)
+{
+	dep->truncating = other->truncating;
+}
+
+/*
+ * What would happen to rows with this reference.
+ */
+DgEffect
+dg_dependents_effect(const DgDependents *dep, const DgReference *ref)
+{
+	if (dep->concerned)
+		return ref->on_update;
+	if (dep->truncating && ref->kind != DG_REF_DECLARED)
+		return DG_EFFECT_DELETE;
+	return ref->on_delete;
 }
 
 /*

@@ -31,14 +31,16 @@ extern void dg_dependents_exclude(DgDependents *dependents, Oid relid,
 								  ItemPointer tid);
 extern void dg_dependents_exclude_same(DgDependents *dependents,
 									   const DgDependents *other);
-extern void dg_dependents_exclude_relation(DgDependents *dependents,
-										   Oid relid);
+extern void dg_dependents_for_truncate(DgDependents *dependents, Oid relid);
 extern void dg_dependents_for_update(DgDependents *dependents,
 									 const bool *concerned);
 extern void dg_dependents_visit(DgDependents *dependents, int refno,
 								const DgKeys *keys,
 								DgMatchCallback callback, void *arg);
 extern CommandId dg_dependents_removing(const DgDependents *dependents);
-extern bool dg_dependents_concern_update(const DgDependents *dependents);
+extern DgEffect dg_dependents_effect(const DgDependents *dependents,
+									 const DgReference *ref);
+extern void dg_dependents_same_kind(DgDependents *dependents,
+									const DgDependents *other);
 
 #endif							/* DELETE_GUARD_DEPENDENTS_H */

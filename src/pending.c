@@ -162,15 +162,14 @@ dg_pending_add(DgRemoval *removal, const DgVerdict *verdict, TupleTableSlot *slo
 {
 	DgPending  *event = pending_find(removal, query);
 	DgPendingPart *part = pending_part(event, removal);
+	const DgRequest *request = dg_removal_request(removal, verdict);
 
-	dg_removal_accept(verdict, event->event_id);
+	dg_removal_accept(removal, verdict, event->event_id);
 	event->nrows++;
 	if (strcmp(verdict->outcome, DG_OUTCOME_LOGGED) != 0)
 		event->outcome = verdict->outcome;
-	if (verdict->used != NIL && event->request_id == 0)
+	if (request && event->request_id == 0)
 	{
-		DgRequest  *request = linitial(verdict->used);
-
 		event->request_id = request->request_id;
 		event->approved_by = request->approved_by ?
 			MemoryContextStrdup(event->context, request->approved_by) : NULL;

@@ -55,6 +55,9 @@ dg_policy_decide(const DgRemoval *removal, List *requests)
 
 	if (IsLogicalWorker())
 		verdict->outcome = DG_OUTCOME_REPLICATED;
+	else if ((removal->held == NULL || removal->held->nrows == 0) && removal->ncovered > 0)
+		verdict->outcome = removal->covering.break_glass ?
+			DG_OUTCOME_BREAK_GLASS : DG_OUTCOME_APPROVED;
 	else if (removal->held == NULL || removal->held->nrows == 0)
 		verdict->outcome = DG_OUTCOME_LOGGED;
 	else if (decide_with_requests(removal, requests, verdict))

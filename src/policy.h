@@ -16,6 +16,7 @@
 typedef struct DgRemoval
 {
 	const char *operation;		/* "delete", "key change" or "truncate" */
+	MemoryContext query;		/* of the query that did it */
 	Relation	rel;
 	DgDependents *dependents;
 	DgTable    *table;
@@ -23,6 +24,8 @@ typedef struct DgRemoval
 	int64		nreferenced;	/* of them, still referred to */
 	DgKeys	   *referenced;		/* the keys of those, up to DG_ROWSET_MAX */
 	DgRowSet   *held;			/* rows that need an approval; NULL in log mode */
+	int64		ncovered;		/* rows that an approved removal cascades to */
+	DgRequest	covering;		/* what is known of its request */
 } DgRemoval;
 
 /* A row of another protected table that goes along */

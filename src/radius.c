@@ -62,13 +62,6 @@ struct DgRadius
 	void	   *callback_arg;
 };
 
-/* What happens to the referencing rows */
-static DgEffect
-radius_effect(const DgRadius *radius, const DgReference *ref)
-{
-	return dg_dependents_concern_update(radius->current) ? ref->on_update : ref->on_delete;
-}
-
 /* The line for a reference at the current depth, added if new */
 static DgRadiusLine *
 radius_line(DgRadius *radius, const DgReference *ref)
@@ -89,7 +82,7 @@ radius_line(DgRadius *radius, const DgReference *ref)
 	line->name = pstrdup(ref->name);
 	line->kind = ref->kind;
 	line->columns = dg_reference_columns(ref);
-	line->effect = radius_effect(radius, ref);
+	line->effect = dg_dependents_effect(radius->current, ref);
 	line->depth = radius->depth;
 	radius->lines = lappend(radius->lines, line);
 	return line;
@@ -112,6 +105,7 @@ radius_frontier(DgRadius *radius, Oid relid)
 	frontier->relid = relid;
 	frontier->dep = dg_dependents_begin(relid, dg_dependents_removing(radius->current), radius->context);
 	dg_dependents_exclude_same(frontier->dep, radius->current);
+	dg_dependents_same_kind(frontier->dep, radius->current);
 	frontier->keys = dg_keys_create(dg_dependents_table(frontier->dep), 64, radius->context);
 	radius->frontier = lappend(radius->frontier, frontier);
 	return frontier;
@@ -134,7 +128,7 @@ radius_match(void *arg, int row, DgProbe *probe)
 	}
 	radius_line(radius, probe->ref)->rows[probe->look]++;
 	/* a later version of a row has been followed already, most likely */
-	if (radius_effect(radius, probe->ref) == DG_EFFECT_DELETE &&
+	if (dg_dependents_effect(radius->current, probe->ref) == DG_EFFECT_DELETE &&
 		(probe->look == 0 || !dg_is_updated_version(probe->slot)))
 	{
 		DgRowId		id = dg_probe_row_id(probe);

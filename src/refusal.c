@@ -61,7 +61,7 @@ static char *association_hint(const DgRemoval *removal, const int64 *counts);
 static bool refers_to_any(const DgRemoval *removal, int refno, const int64 *counts);
 static bool is_association(Oid relid);
 static int	count_foreign_keys_from(Oid relid);
-static const char *effect_phrase(const DgReference *ref, bool update);
+static const char *effect_phrase(const DgRemoval *removal, const DgReference *ref, int64 rows);
 static const char *first_constraint(const DgRemoval *removal, const int64 *counts);
 
 /*
@@ -183,7 +183,6 @@ message_detail(const DgRemoval *removal, const DgVerdict *verdict, const int64 *
 static char *
 row_sentence(const DgRemoval *removal, const char *key, const int64 *counts)
 {
-	bool		update = strcmp(removal->operation, DG_OPERATION_KEY_CHANGE) == 0;
 	StringInfoData buf;
 	int			n = 0;
 
@@ -202,7 +201,7 @@ row_sentence(const DgRemoval *removal, const char *key, const int64 *counts)
 										"%s%lld rows of \"%s\" (%s)%s", counts[i]),
 						 n++ > 0 ? "; " : "", (long long) counts[i],
 						 get_rel_name(ref->referencing), dg_reference_columns(ref),
-						 effect_phrase(ref, update));
+						 effect_phrase(removal, ref, counts[i]));
 	}
 	if (n == 0)
 		appendStringInfoString(&buf, "no rows");
@@ -212,18 +211,18 @@ row_sentence(const DgRemoval *removal, const char *key, const int64 *counts)
 
 /* What would happen to the referencing rows */
 static const char *
-effect_phrase(const DgReference *ref, bool update)
+effect_phrase(const DgRemoval *removal, const DgReference *ref, int64 rows)
 {
 	if (ref->kind == DG_REF_DECLARED)
 		return ", declared, would dangle";
-	switch (update ? ref->on_update : ref->on_delete)
+	switch (dg_dependents_effect(removal->dependents, ref))
 	{
 		case DG_EFFECT_DELETE:
 			return ", would be deleted";
 		case DG_EFFECT_SET_NULL:
 			return ", would be set to NULL";
 		case DG_EFFECT_SET_DEFAULT:
-			return ", would be set to their default";
+			return ngettext(", would be set to its default", ", would be set to their default", rows);
 		case DG_EFFECT_REFUSE:
 			return ", would be refused";
 		default:

@@ -45,7 +45,8 @@ static int	chunk_rows(const DgRemoval *removal);
 static void removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held);
 static DgVerdict *removal_decide(DgRemoval *removal);
 static int64 journal_images(DgRemoval *removal, DgRowSource *source, int64 event_id);
-static void event_from_verdict(DgEvent *event, const DgVerdict *verdict);
+static void event_from_verdict(DgEvent *event, const DgRemoval *removal,
+							   const DgVerdict *verdict);
 
 /* Go (back) to the first row */
 static void
@@ -108,9 +109,11 @@ dg_source_end(DgRowSource *source)
  * Everything lives in the current context, until dg_dependents_end.
  */
 void
-dg_removal_begin(DgRemoval *removal, Relation rel, const char *operation, CommandId removing)
+dg_removal_begin(DgRemoval *removal, Relation rel, const char *operation,
+				 CommandId removing, MemoryContext query)
 {
 	memset(removal, 0, sizeof(DgRemoval));
+	removal->query = query;
 	removal->operation = operation;
 	removal->rel = rel;
 	removal->dependents = dg_dependents_begin(RelationGetRelid(rel), removing,
@@ -231,7 +234,7 @@ removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held)
 	DgImager   *imager = NULL;
 
 	removal->held = dg_rowset_create(removal->table, desc, CurrentMemoryContext);
-	if (dg_cover_any())
+	if (dg_cover_any() && strcmp(removal->operation, DG_OPERATION_DELETE) == 0)
 		imager = dg_imager_create(desc, removal->table->identity,
 								  removal->table->nidentity, CurrentMemoryContext);
 	source_rewind(source);
@@ -244,8 +247,12 @@ removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held)
 		if (imager)
 		{
 			dg_key_digest(imager, source->slot, digest);
-			if (dg_cover_find(removal->table->protection.relid, digest))
+			if (dg_cover_find(removal->query, removal->table->protection.relid,
+							  digest, &removal->covering))
+			{
+				removal->ncovered++;
 				continue;
+			}
 		}
 		dg_rowset_add(removal->held, source->slot, source->new_slot);
 	}
@@ -280,7 +287,7 @@ removal_decide(DgRemoval *removal)
  * Use the approvals that a verdict rests on, and cover what goes along.
  */
 void
-dg_removal_accept(const DgVerdict *verdict, int64 event_id)
+dg_removal_accept(const DgRemoval *removal, const DgVerdict *verdict, int64 event_id)
 {
 	ListCell   *lc;
 
@@ -290,7 +297,7 @@ dg_removal_accept(const DgVerdict *verdict, int64 event_id)
 	{
 		DgCascadedRow *row = lfirst(lc);
 
-		dg_cover_add(row->table_id, row->key);
+		dg_cover_add(removal->query, row->table_id, row->key, linitial(verdict->used));
 	}
 }
 
@@ -305,8 +312,8 @@ dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
 	Jsonb	   *part;
 	int64		stored;
 
-	dg_removal_accept(verdict, event_id);
-	event_from_verdict(&event, verdict);
+	dg_removal_accept(removal, verdict, event_id);
+	event_from_verdict(&event, removal, verdict);
 	event.operation = removal->operation;
 	event.table_id = removal->table->protection.relid;
 	event.row_count = removal->nrows;
@@ -352,17 +359,29 @@ journal_images(DgRemoval *removal, DgRowSource *source, int64 event_id)
 
 /* The part of an event that follows from the verdict */
 static void
-event_from_verdict(DgEvent *event, const DgVerdict *verdict)
+event_from_verdict(DgEvent *event, const DgRemoval *removal, const DgVerdict *verdict)
 {
+	const DgRequest *request = dg_removal_request(removal, verdict);
+
 	event->outcome = verdict->outcome;
 	event->blast_radius = verdict->radius;
-	if (verdict->used != NIL)
+	if (request)
 	{
-		DgRequest  *request = linitial(verdict->used);
-
 		event->request_id = request->request_id;
 		event->approved_by = request->approved_by;
 	}
+}
+
+/*
+ * The request that a verdict rests on: of the rows themselves, or of what
+ * cascades to them.  NULL if there is none.
+ */
+const DgRequest *
+dg_removal_request(const DgRemoval *removal, const DgVerdict *verdict)
+{
+	if (verdict->used != NIL)
+		return linitial(verdict->used);
+	return removal->ncovered > 0 ? &removal->covering : NULL;
 }
 
 /*

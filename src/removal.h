@@ -26,9 +26,13 @@ typedef struct DgRowSource
 } DgRowSource;
 
 extern void dg_removal_begin(DgRemoval *removal, Relation rel,
-							 const char *operation, CommandId removing);
+							 const char *operation, CommandId removing,
+							 MemoryContext query);
 extern DgVerdict *dg_removal_judge(DgRemoval *removal, DgRowSource *source);
-extern void dg_removal_accept(const DgVerdict *verdict, int64 event_id);
+extern void dg_removal_accept(const DgRemoval *removal,
+							  const DgVerdict *verdict, int64 event_id);
+extern const DgRequest *dg_removal_request(const DgRemoval *removal,
+										   const DgVerdict *verdict);
 extern void dg_removal_journal(DgRemoval *removal, DgVerdict *verdict,
 							   DgRowSource *source);
 extern void dg_source_end(DgRowSource *source);

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -23,6 +24,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
@@ -89,7 +91,7 @@ delete_guard_request_delete(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no row of table \"%s\" meets the condition", get_rel_name(relid))));
-	radius = dg_collect_radius(collection, false);
+	radius = dg_collect_radius(collection, "delete");
 	dg_request_values("delete", protection.relid, rows, rows->nrows, radius, reason,
 					  protection.approvals, values, isnull);
 	event_id = dg_journal_reserve();
@@ -344,7 +346,7 @@ current_radius(const DgRequest *request, bool *unchanged)
 		*unchanged = memcmp(sorted[i].key, request->entries[i].key, DG_KEY_DIGEST_LEN) == 0 &&
 			(strcmp(request->operation, "key change") == 0 ||
 			 memcmp(sorted[i].row, request->entries[i].row, DG_KEY_DIGEST_LEN) == 0);
-	radius = dg_collect_radius(collection, strcmp(request->operation, "key change") == 0);
+	radius = dg_collect_radius(collection, request->operation);
 	radius = (Jsonb *) memcpy(palloc(VARSIZE(radius)), radius, VARSIZE(radius));
 	dg_collect_end(collection);
 	return radius;
@@ -414,16 +416,46 @@ delete_guard_may_read_keys(PG_FUNCTION_ARGS)
 
 /*
  * _request_radius(request bigint) returns jsonb: what hangs on its rows now;
- * NULL if the caller may not see the request
+ * NULL if the caller may not see the request; an element with an error if it
+ * cannot be told
  */
 Datum
 delete_guard_request_radius(PG_FUNCTION_ARGS)
 {
 	DgRequest  *request = dg_request_load(PG_GETARG_INT64(0));
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Jsonb	   *radius = NULL;
 	bool		unchanged;
 
 	if (request == NULL || !may_see(request->requester.roleid, request->table_id) ||
 		get_rel_name(request->table_id) == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_POINTER(current_radius(request, &unchanged));
+
+	/* what is wrong with one table must not hide requests about others */
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		radius = current_radius(request, &unchanged);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		radius = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+													CStringGetDatum(psprintf("[{\"error\": %s}]",
+																			 dg_quote_json(error->message)))));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	PG_RETURN_POINTER(radius);
 }

@@ -45,6 +45,7 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
+#include "arm.h"
 #include "pending.h"
 #include "removal.h"
 
@@ -72,6 +73,7 @@ typedef struct DgMove
 
 static dlist_head judged = DLIST_STATIC_INIT(judged);
 
+static bool is_own_row_trigger(const Trigger *trigger);
 static void guard_set(TriggerData *trigdata);
 static void guard_row(TriggerData *trigdata);
 static bool already_judged(TriggerData *trigdata, MemoryContext query);
@@ -100,6 +102,8 @@ delete_guard_guard_rows(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be fired AFTER DELETE or UPDATE for each row",
 						"delete_guard._guard_rows")));
+	if (!is_own_row_trigger(trigdata->tg_trigger))
+		return PointerGetDatum(NULL);
 	if (trigdata->tg_oldtable && TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		guard_set(trigdata);
 	else
@@ -147,16 +151,17 @@ delete_guard_guard_truncate(PG_FUNCTION_ARGS)
 						"delete_guard._guard_truncate")));
 	rel = trigdata->tg_relation;
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		strcmp(trigdata->tg_trigger->tgname, "00_delete_guard_truncate") != 0)
+		strcmp(trigdata->tg_trigger->tgname, DG_TRIGGER_TRUNCATE) != 0)
 		return PointerGetDatum(NULL);	/* holds no rows; or a trigger that is not ours */
 
 	work = AllocSetContextCreate(CurrentMemoryContext, "delete_guard statement",
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
-	dg_removal_begin(&removal, rel, DG_OPERATION_TRUNCATE, InvalidCommandId);
+	dg_removal_begin(&removal, rel, DG_OPERATION_TRUNCATE, InvalidCommandId,
+					 CurrentMemoryContext);
 	if (removal.table->is_protected)
 	{
-		dg_dependents_exclude_relation(removal.dependents, RelationGetRelid(rel));
+		dg_dependents_for_truncate(removal.dependents, RelationGetRelid(rel));
 		source.scanned = rel;
 		source.slot = table_slot_create(rel, NULL);
 		verdict = dg_removal_judge(&removal, &source);
@@ -169,6 +174,19 @@ delete_guard_guard_truncate(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Is this one of our triggers?  Everybody may make others with our functions,
+ * which would record the same rows again.
+ */
+static bool
+is_own_row_trigger(const Trigger *trigger)
+{
+	return !trigger->tgdeferrable &&
+		(strcmp(trigger->tgname, DG_TRIGGER_DELETE) == 0 ||
+		 strcmp(trigger->tgname, DG_TRIGGER_KEY) == 0 ||
+		 strcmp(trigger->tgname, DG_TRIGGER_KEY_OWN) == 0);
 }
 
 /* Judge the whole transition table, once */
@@ -188,7 +206,7 @@ guard_set(TriggerData *trigdata)
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	dg_removal_begin(&removal, trigdata->tg_relation, DG_OPERATION_DELETE,
-				  HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data));
+					 HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data), query);
 	if (removal.table->is_protected)
 	{
 		source.store = trigdata->tg_oldtable;
@@ -259,7 +277,7 @@ guard_row(TriggerData *trigdata)
 	old = MemoryContextSwitchTo(work);
 	dg_removal_begin(&removal, trigdata->tg_relation,
 					 update || moved ? DG_OPERATION_KEY_CHANGE : DG_OPERATION_DELETE,
-				  HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data));
+					 HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data), query);
 	source.slot = trigdata->tg_trigslot;
 	source.new_slot = update ? trigdata->tg_newslot : NULL;
 	if (!removal.table->is_protected)

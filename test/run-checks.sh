@@ -59,7 +59,7 @@ show_failure() {
                        grep -qE '^\[?[0-9:.() ]*s?\]? *not ok|died|timed out' "$f" 2>/dev/null && tail -n 100 "$f"
                    done || true ;;
     esac
-    grep -vE '^ok\b' "$SCRATCH/$1.log" | head -n 400
+    grep -vE '^ok\b' "$SCRATCH/$1.log" | awk 'NR <= 400'
 }
 
 # pgTAP files run each in a database of its own, with both extensions in it.
