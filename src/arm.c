@@ -46,6 +46,9 @@
 #include "reference.h"
 #include "sql.h"
 
+static bool arming = false;
+
+static void arm_relations(List *relids, Oid root);
 static void arm_relation(Oid relid, Oid root);
 static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
@@ -74,8 +77,34 @@ dg_hierarchy(Oid relid)
 void
 dg_arm(Oid relid)
 {
-	ListCell   *lc;
 	List	   *relids = dg_hierarchy(relid);
+
+	arming = true;
+	PG_TRY();
+	{
+		arm_relations(relids, relid);
+	}
+	PG_FINALLY();
+	{
+		arming = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Are triggers being made?  The DDL that does it is not to be followed.
+ */
+bool
+dg_arming(void)
+{
+	return arming;
+}
+
+/* Each relation as its owner */
+static void
+arm_relations(List *relids, Oid root)
+{
+	ListCell   *lc;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -84,7 +113,7 @@ dg_arm(Oid relid)
 		DgRoleState saved;
 
 		dg_act_as(dg_relation_owner(lfirst_oid(lc)), &saved);
-		arm_relation(lfirst_oid(lc), relid);
+		arm_relation(lfirst_oid(lc), root);
 		dg_act_back(&saved);
 	}
 	SPI_finish();

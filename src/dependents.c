@@ -204,7 +204,7 @@ dg_dependents_removing(const DgDependents *dep)
 /* Callback of dg_dependents_count */
 typedef struct DgCountArg
 {
-	int64	   *counts[2];		/* by look */
+	int64	   *counts[2];		/* see dg_count_row */
 	int			nreferences;
 	int			refno;
 } DgCountArg;
@@ -214,15 +214,17 @@ count_match(void *arg, int row, DgProbe *probe)
 {
 	DgCountArg *count = arg;
 
-	count->counts[probe->look][(Size) row * count->nreferences + count->refno]++;
+	Size		at = (Size) row * count->nreferences + count->refno;
+
+	if (count->counts[1])
+		dg_count_row(probe, &count->counts[0][at], &count->counts[1][at]);
+	else
+		count->counts[0][at]++;
 }
 
 /*
  * Count the rows that refer to each key: counts has room for keys->nrows *
- * table->nreferences numbers, row by row, and is set.  The second look sees
- * rows that the first does not, but also later versions of those that it does;
- * so what counts is the larger number of the first look's and of what only the
- * second sees.
+ * table->nreferences numbers, row by row, and is set.
  */
 void
 dg_dependents_count(DgDependents *dep, const DgKeys *keys, int64 *counts)

@@ -388,6 +388,23 @@ dg_is_updated_version(TupleTableSlot *slot)
 }
 
 /*
+ * Count the row in the probe's slot.  The second look sees rows that were
+ * inserted since the first, but also later versions of rows that the first saw;
+ * of these, the larger number of both is taken to be right.  So the number of
+ * rows is Max(*first, *second).
+ */
+void
+dg_count_row(const DgProbe *probe, int64 *first, int64 *second)
+{
+	bool		inserted = probe->look == 1 && !dg_is_updated_version(probe->slot);
+
+	if (probe->look == 0 || inserted)
+		(*first)++;
+	if (probe->look == 1)
+		(*second)++;
+}
+
+/*
  * What tells the row in the probe's slot from every other.
  */
 DgRowId

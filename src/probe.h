@@ -75,6 +75,7 @@ extern void dg_probe_leaf_latest(DgProbing *probing, DgProbe *probe,
 								 const DgKeys *keys,
 								 DgMatchCallback callback, void *arg);
 extern bool dg_is_updated_version(TupleTableSlot *slot);
+extern void dg_count_row(const DgProbe *probe, int64 *first, int64 *second);
 extern DgRowId dg_probe_row_id(const DgProbe *probe);
 extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing,
 								  bool replaced_too);

@@ -37,7 +37,7 @@ typedef struct DgRadiusLine
 	char	   *columns;
 	DgEffect	effect;
 	int			depth;
-	int64		rows[2];		/* seen by the first look; only by the second */
+	int64		rows[2];		/* see dg_count_row */
 } DgRadiusLine;
 
 /* Rows of one leaf that the next level starts from */
@@ -118,6 +118,7 @@ radius_match(void *arg, int row, DgProbe *probe)
 	DgRadius   *radius = arg;
 	MemoryContext old = MemoryContextSwitchTo(radius->context);
 	bool		seen = false;
+	DgRadiusLine *line;
 
 	/* a cycle has come back to a row that the command itself removed */
 	if (radius->depth > 1 && dg_dependents_removing(radius->current) != InvalidCommandId &&
@@ -126,7 +127,8 @@ radius_match(void *arg, int row, DgProbe *probe)
 		MemoryContextSwitchTo(old);
 		return;
 	}
-	radius_line(radius, probe->ref)->rows[probe->look]++;
+	line = radius_line(radius, probe->ref);
+	dg_count_row(probe, &line->rows[0], &line->rows[1]);
 	/* a later version of a row has been followed already, most likely */
 	if (dg_dependents_effect(radius->current, probe->ref) == DG_EFFECT_DELETE &&
 		(probe->look == 0 || !dg_is_updated_version(probe->slot)))

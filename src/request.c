@@ -448,7 +448,9 @@ delete_guard_request_radius(PG_FUNCTION_ARGS)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		/* but not the reader's own wish to stop */
+		if (QueryCancelPending || ProcDiePending ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 			ReThrowError(error);
 		radius = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 													CStringGetDatum(psprintf("[{\"error\": %s}]",

@@ -63,7 +63,7 @@ refused_and_logged(
 
 my $holder = $node->background_psql('postgres');
 $holder->query_safe(
-	'BEGIN; LOCK TABLE delete_guard.event IN ACCESS EXCLUSIVE MODE');
+	'BEGIN; LOCK TABLE delete_guard.event IN SHARE MODE');
 refused_and_logged(
 	'lock of another session',
 	q{DELETE FROM arch WHERE id = 2},
