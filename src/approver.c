@@ -59,7 +59,8 @@ delete_guard_add_approver(PG_FUNCTION_ARGS)
 				 " WHERE approver.role_name <> excluded.role_name",
 				 4, argtypes, args, NULL, false, 0);
 	dg_own_finish(&saved);
-	dg_journal_step("add_approver", table_id, "{\"role\":%s}", dg_quote_json(role));
+	dg_journal_step("add_approver", table_id,
+					psprintf("{\"role\":%s}", dg_quote_json(role)));
 	PG_RETURN_VOID();
 }
 
@@ -87,7 +88,8 @@ delete_guard_remove_approver(PG_FUNCTION_ARGS)
 				 OidIsValid(table_id) ?
 				 errmsg("role \"%s\" is not an approver for table \"%s\"", role, get_rel_name(table_id)) :
 				 errmsg("role \"%s\" is not an approver for all tables", role)));
-	dg_journal_step("remove_approver", table_id, "{\"role\":%s}", dg_quote_json(role));
+	dg_journal_step("remove_approver", table_id,
+					psprintf("{\"role\":%s}", dg_quote_json(role)));
 	PG_RETURN_VOID();
 }
 

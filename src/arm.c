@@ -58,7 +58,7 @@ static void drop_delete_trigger_unless(Oid relid, bool transition_table);
 static void arm_own_keys(Oid relid, Oid root);
 static char *changed_condition(Oid relid, List *attnums);
 static List *key_candidates(Oid relid);
-static void run(const char *fmt,...) pg_attribute_printf(1, 2);
+static void run(const char *statement);
 
 /*
  * The relation and everything below it: partitions, inheritance children.
@@ -89,6 +89,23 @@ dg_arm(Oid relid)
 		arming = false;
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Has every relation of the hierarchy its triggers?  (The truncate trigger's
+ * name is the last, and so is restored last from a dump.)
+ */
+bool
+dg_is_armed(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		if (!OidIsValid(get_trigger_oid(lfirst_oid(lc), DG_TRIGGER_TRUNCATE, true)))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -187,9 +204,9 @@ create_trigger(Oid relid, const char *name, const char *events, const char *leve
 {
 	const char *table = dg_qualified_name(relid);
 
-	run("CREATE OR REPLACE TRIGGER \"%s\" %s ON %s %s EXECUTE FUNCTION delete_guard.%s()",
-		name, events, table, level, function);
-	run("ALTER TABLE %s ENABLE ALWAYS TRIGGER \"%s\"", table, name);
+	run(psprintf("CREATE OR REPLACE TRIGGER \"%s\" %s ON %s %s EXECUTE FUNCTION delete_guard.%s()",
+				 name, events, table, level, function));
+	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER \"%s\"", table, name));
 }
 
 /*
@@ -237,7 +254,7 @@ static void
 drop_trigger(Oid relid, const char *name)
 {
 	if (OidIsValid(get_trigger_oid(relid, name, true)))
-		run("DROP TRIGGER \"%s\" ON %s", name, dg_qualified_name(relid));
+		run(psprintf("DROP TRIGGER \"%s\" ON %s", name, dg_qualified_name(relid)));
 }
 
 /*
@@ -331,26 +348,10 @@ key_candidates(Oid relid)
 
 /* Run one utility statement */
 static void
-run(const char *fmt,...)
+run(const char *statement)
 {
-	StringInfoData buf;
-	int			result;
+	int			result = SPI_execute(statement, false, 0);
 
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	result = SPI_execute(buf.data, false, 0);
 	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "SPI_execute failed: %s: %s", SPI_result_code_string(result), buf.data);
-	pfree(buf.data);
+		elog(ERROR, "SPI_execute failed: %s: %s", SPI_result_code_string(result), statement);
 }

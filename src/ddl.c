@@ -8,8 +8,9 @@
  * and a new unique key joins the columns that the key trigger watches.  Tables
  * that are not protected are looked up and left alone.
  *
- * A table without our delete trigger is left alone too: it is being restored
- * from a dump, which brings the triggers along.
+ * A dump brings the triggers along, one by one.  So as not to make what a restore
+ * is about to make, a table without our delete trigger is left alone, and a new
+ * key has triggers made again only if all of them are there.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +27,7 @@
 
 PG_FUNCTION_INFO_V1(delete_guard_ddl_end);
 
+static void classify(Node *parsetree, bool *structure, bool *keys);
 static List *relations_of_command(void);
 
 /*
@@ -34,7 +36,8 @@ static List *relations_of_command(void);
 Datum
 delete_guard_ddl_end(PG_FUNCTION_ARGS)
 {
-	List	   *relids;
+	bool		structure = false;
+	bool		keys = false;
 	ListCell   *lc;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -42,18 +45,44 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by an event trigger",
 						"delete_guard._ddl_end")));
-	if (IsBinaryUpgrade || dg_arming())
+	classify(((EventTriggerData *) fcinfo->context)->parsetree, &structure, &keys);
+	if (IsBinaryUpgrade || dg_arming() || !(structure || keys))
 		PG_RETURN_NULL();
-	relids = relations_of_command();
-	foreach(lc, relids)
+	foreach(lc, relations_of_command())
 	{
 		DgProtection protection;
 
 		if (dg_protection_find(lfirst_oid(lc), &protection) &&
-			OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)))
+			(structure ? OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)) :
+			 dg_is_armed(protection.relid)))
 			dg_arm(protection.relid);
 	}
 	PG_RETURN_NULL();
+}
+
+/* Can the command have added relations below a table, or keys? */
+static void
+classify(Node *parsetree, bool *structure, bool *keys)
+{
+	ListCell   *lc;
+
+	if (IsA(parsetree, CreateStmt))
+		*structure = true;
+	else if (IsA(parsetree, IndexStmt))
+		*keys = ((IndexStmt *) parsetree)->unique;
+	else if (IsA(parsetree, AlterTableStmt))
+	{
+		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+		{
+			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+			if (cmd->subtype == AT_AttachPartition || cmd->subtype == AT_AddInherit)
+				*structure = true;
+			else if (cmd->subtype == AT_AddColumn || cmd->subtype == AT_AddConstraint ||
+					 cmd->subtype == AT_AddIndex)
+				*keys = true;
+		}
+	}
 }
 
 /* The tables that the command made or changed, or made a unique index on */

@@ -31,6 +31,7 @@
 
 #include "arm.h"
 #include "catalog.h"
+#include "describe.h"
 #include "identity.h"
 #include "lookup.h"
 #include "reference.h"
@@ -98,8 +99,9 @@ delete_guard_declare_reference(PG_FUNCTION_ARGS)
 	if (dg_protection_find(declaration.referenced, &protection))
 		dg_arm(protection.relid);
 
-	dg_journal_step("declare_reference", declaration.referenced, "{\"name\":%s,\"referencing\":%s}",
-				 dg_quote_json(declaration.name), dg_quote_json(dg_qualified_name(declaration.referencing)));
+	dg_journal_step("declare_reference", declaration.referenced,
+					psprintf("{\"name\":%s,\"referencing\":%s}",
+				 dg_quote_json(declaration.name), dg_quote_json(dg_qualified_name(declaration.referencing))));
 	PG_RETURN_TEXT_P(cstring_to_text(declaration.name));
 }
 
@@ -374,7 +376,7 @@ delete_guard_forget_reference(PG_FUNCTION_ARGS)
 	dg_own_finish(&saved);
 	dg_catalog_changed("declared_reference");
 	dg_journal_step("forget_reference", get_rel_name(referenced) ? referenced : InvalidOid,
-					"{\"name\":%s}", dg_quote_json(name));
+					psprintf("{\"name\":%s}", dg_quote_json(name)));
 	PG_RETURN_VOID();
 }
 

@@ -31,7 +31,7 @@ static DgKeys **assign_rows(const DgRemoval *removal, List *requests,
 							DgVerdict *verdict);
 static bool radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned,
 					  DgVerdict *verdict);
-static void note_problem(DgVerdict *verdict, const char *fmt,...) pg_attribute_printf(2, 3);
+static void note_problem(DgVerdict *verdict, char *sentence);
 static void note_cascaded(void *arg, const DgTable *table, TupleTableSlot *slot);
 
 /*
@@ -91,13 +91,14 @@ decide_with_requests(const DgRemoval *removal, List *requests, DgVerdict *verdic
 		if (problem == NULL)
 			usable = lappend(usable, request);
 		else
-			note_problem(verdict, "Request " INT64_FORMAT " %s.", request->request_id, problem);
+			note_problem(verdict, psprintf("Request " INT64_FORMAT " %s.",
+										   request->request_id, problem));
 	}
 	if (usable == NIL)
 		return false;
 	if (!dg_rowset_complete(removal->held))
 	{
-		note_problem(verdict, "A request names at most %d rows.", DG_ROWSET_MAX);
+		note_problem(verdict, psprintf("A request names at most %d rows.", DG_ROWSET_MAX));
 		return false;
 	}
 	assigned = assign_rows(removal, usable, verdict);
@@ -133,8 +134,8 @@ assign_rows(const DgRemoval *removal, List *requests, DgVerdict *verdict)
 		if (!found)
 		{
 			note_problem(verdict, known_anywhere ?
-						 "A row was changed after its removal was asked for." :
-						 "The approval does not name every row.");
+						 pstrdup("A row was changed after its removal was asked for.") :
+						 pstrdup("The approval does not name every row."));
 			return NULL;
 		}
 	}
@@ -160,8 +161,8 @@ radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned, DgVerdict
 		request->radius_now = dg_radius_jsonb(radius);
 		if (!dg_request_radius_fits(request, request->radius_now))
 		{
-			note_problem(verdict, "More rows hang on the rows of request " INT64_FORMAT
-						 " now than were approved.", request->request_id);
+			note_problem(verdict, psprintf("More rows hang on the rows of request " INT64_FORMAT
+										   " now than were approved.", request->request_id));
 			return false;
 		}
 		dg_radius_free(radius);
@@ -175,26 +176,10 @@ radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned, DgVerdict
 
 /* Add a sentence to what speaks against the requests */
 static void
-note_problem(DgVerdict *verdict, const char *fmt,...)
+note_problem(DgVerdict *verdict, char *sentence)
 {
-	StringInfoData buf;
-	int			needed;
-
-	initStringInfo(&buf);
-	if (verdict->problems)
-		appendStringInfo(&buf, "%s  ", verdict->problems);
-	for (;;)
-	{
-		va_list		args;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	verdict->problems = buf.data;
+	verdict->problems = verdict->problems ?
+		psprintf("%s  %s", verdict->problems, sentence) : sentence;
 }
 
 /* Cascade callback: remember a row of a protected table */

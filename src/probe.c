@@ -160,7 +160,7 @@ dg_probe_open(DgProbing *probing, DgProbe *probe, const DgReference *ref,
 		}
 		/* planning may evaluate constant parts */
 		dg_act_as(dg_relation_owner(ref->referencing), &saved);
-		probe->condition = ExecPrepareExpr(leaf->condition, probing->estate);
+		probe->condition = ExecPrepareQual(list_make1(leaf->condition), probing->estate);
 		dg_act_back(&saved);
 	}
 }

@@ -27,6 +27,7 @@
 
 #include "arm.h"
 #include "catalog.h"
+#include "describe.h"
 #include "identity.h"
 #include "lookup.h"
 #include "reference.h"
@@ -78,9 +79,10 @@ delete_guard_protect(PG_FUNCTION_ARGS)
 	store_protection(&protection);
 	dg_catalog_changed("protected_table");
 	dg_arm(relid);
-	dg_journal_step("protect", relid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
+	dg_journal_step("protect", relid,
+					psprintf("{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
 				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
-				 protection.approvals);
+				 protection.approvals));
 	report_protection(&protection);
 	PG_RETURN_VOID();
 }
@@ -119,9 +121,10 @@ delete_guard_unprotect(PG_FUNCTION_ARGS)
 		if (dg_protection_find(relid, &above))
 			dg_arm(above.relid);
 	}
-	dg_journal_step("unprotect", get_rel_name(relid) ? relid : InvalidOid, "{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
+	dg_journal_step("unprotect", get_rel_name(relid) ? relid : InvalidOid,
+					psprintf("{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
 				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
-				 protection.approvals);
+				 protection.approvals));
 	PG_RETURN_VOID();
 }
 

@@ -20,6 +20,7 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "describe.h"
 #include "radius.h"
 
 /* Rows that the radius follows before it stops and says so */

@@ -102,9 +102,5 @@ typedef struct DgTable
 extern DgTable *dg_table_acquire(Oid relid);
 extern void dg_table_release(DgTable *table);
 extern bool dg_table_is_stale(const DgTable *table);
-extern bool dg_reference_has_index(const DgReference *reference);
-extern char *dg_reference_columns(const DgReference *reference);
-extern const char *dg_effect_name(DgEffect effect);
-extern const char *dg_kind_name(DgReferenceKind kind);
 
 #endif							/* DELETE_GUARD_REFERENCE_H */

@@ -32,6 +32,8 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 
+#include "ask.h"
+#include "describe.h"
 #include "event.h"
 #include "radius.h"
 #include "recorder.h"

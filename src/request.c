@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "approval.h"
+#include "ask.h"
 #include "collect.h"
 #include "journal.h"
 #include "lookup.h"

@@ -113,28 +113,14 @@ dg_quote_json(const char *string)
  * InvalidOid), with details as JSON.
  */
 void
-dg_journal_step(const char *operation, Oid table_id, const char *fmt,...)
+dg_journal_step(const char *operation, Oid table_id, const char *details)
 {
 	DgEvent		event = {0};
-	StringInfoData buf;
 
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
 	event.operation = operation;
 	event.outcome = "done";
 	event.table_id = table_id;
 	event.row_count = -1;
-	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
+	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(details)));
 	dg_journal_event(dg_journal_reserve(), &event, false);
 }

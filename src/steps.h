@@ -17,6 +17,6 @@ extern void dg_lock_owned(Oid relid);
 extern bool dg_has_approver(Oid table_id);
 extern char *dg_quote_json(const char *string);
 extern void dg_journal_step(const char *operation, Oid table_id,
-							const char *fmt,...) pg_attribute_printf(3, 4);
+							const char *details);
 
 #endif							/* DELETE_GUARD_STEPS_H */

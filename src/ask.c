@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * ask.c
+ *	  make a request
+ *
+ * A request names exact rows (rowset.c), an operation, a table and who asks.
+ * One that a refused attempt opens travels to the recorder as the values of
+ * its row; one made in advance is inserted here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "ask.h"
+#include "guc.h"
+#include "identity.h"
+#include "sql.h"
+
+static void set_datum(Datum *values, bool *isnull, int attnum, Datum value);
+static Datum key_columns_array(const DgTable *table);
+static bytea *make_bytea(const void *data, Size size);
+static bytea *fingerprint(const DgPerson *person, const char *operation,
+						  Oid table_id, int64 statement_rows,
+						  const DgRowEntry *sorted, int n);
+
+/*
+ * Fill the values of a request row (Natts_request of them), all but
+ * request_id and event_id, for the current person.  statement_rows is how many
+ * rows the whole statement concerns.  In the current context.
+ */
+void
+dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
+				  int64 statement_rows, Jsonb *radius, const char *reason,
+				  int approvals_needed, Datum *values, bool *isnull)
+{
+	DgPerson	person = dg_person_current();
+	TimestampTz now = GetCurrentTimestamp();
+	DgRowEntry *sorted = dg_rowset_sorted(rows);
+
+	memset(isnull, true, sizeof(bool) * Natts_request);
+	set_datum(values, isnull, Anum_request_requested_at, TimestampTzGetDatum(now));
+	set_datum(values, isnull, Anum_request_expires_at,
+			  TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, (int64) dg_request_lifetime * 1000)));
+	set_datum(values, isnull, Anum_request_requester, ObjectIdGetDatum(person.roleid));
+	set_datum(values, isnull, Anum_request_requested_by,
+			  DirectFunctionCall1(namein, CStringGetDatum(person.name)));
+	if (person.authn)
+		set_datum(values, isnull, Anum_request_requester_authn, CStringGetTextDatum(person.authn));
+	set_datum(values, isnull, Anum_request_operation, CStringGetTextDatum(operation));
+	set_datum(values, isnull, Anum_request_table_id, ObjectIdGetDatum(table_id));
+	set_datum(values, isnull, Anum_request_table_name,
+			  CStringGetTextDatum(dg_qualified_name(table_id)));
+	set_datum(values, isnull, Anum_request_key_columns, key_columns_array(rows->table));
+	set_datum(values, isnull, Anum_request_keys,
+			  PointerGetDatum(dg_rowset_keys_array(rows, 0, DG_ROWSET_MAX)));
+	set_datum(values, isnull, Anum_request_row_count, Int64GetDatum(rows->nrows));
+	set_datum(values, isnull, Anum_request_digests,
+			  PointerGetDatum(make_bytea(sorted, sizeof(DgRowEntry) * rows->nkept)));
+	set_datum(values, isnull, Anum_request_fingerprint,
+			  PointerGetDatum(fingerprint(&person, operation, table_id, statement_rows, sorted, rows->nkept)));
+	set_datum(values, isnull, Anum_request_blast_radius, PointerGetDatum(radius));
+	if (reason)
+		set_datum(values, isnull, Anum_request_reason, CStringGetTextDatum(reason));
+	set_datum(values, isnull, Anum_request_approvals_needed, Int32GetDatum(approvals_needed));
+}
+
+/* Set one column */
+static void
+set_datum(Datum *values, bool *isnull, int attnum, Datum value)
+{
+	values[attnum - 1] = value;
+	isnull[attnum - 1] = value == (Datum) 0 &&
+		(attnum == Anum_request_blast_radius || attnum == Anum_request_keys);
+}
+
+/* The identity columns as name[] */
+static Datum
+key_columns_array(const DgTable *table)
+{
+	Datum	   *names = palloc(sizeof(Datum) * Max(table->nidentity, 1));
+
+	for (int i = 0; i < table->nidentity; i++)
+		names[i] = DirectFunctionCall1(namein,
+									   CStringGetDatum(get_attname(table->relid, table->identity[i], false)));
+	return PointerGetDatum(construct_array(names, table->nidentity, NAMEOID,
+										   NAMEDATALEN, false, TYPALIGN_CHAR));
+}
+
+/* Bytes as bytea */
+static bytea *
+make_bytea(const void *data, Size size)
+{
+	bytea	   *result = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(result, VARHDRSZ + size);
+	memcpy(VARDATA(result), data, size);
+	return result;
+}
+
+/* What makes two attempts the same one */
+static bytea *
+fingerprint(const DgPerson *person, const char *operation, Oid table_id,
+			int64 statement_rows, const DgRowEntry *sorted, int n)
+{
+	StringInfoData buf;
+	uint8		digest[DG_DIGEST_LEN];
+
+	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, (const char *) &person->roleid, sizeof(Oid));
+	appendBinaryStringInfo(&buf, (const char *) &table_id, sizeof(Oid));
+	appendBinaryStringInfo(&buf, (const char *) &statement_rows, sizeof(int64));
+	appendBinaryStringInfo(&buf, operation, strlen(operation) + 1);
+	appendBinaryStringInfo(&buf, (const char *) sorted, sizeof(DgRowEntry) * n);
+	dg_digest(buf.data, buf.len, digest);
+	pfree(buf.data);
+	return make_bytea(digest, DG_DIGEST_LEN);
+}
+
+/*
+ * Insert a request whose values were filled; returns its number.
+ */
+int64
+dg_request_insert(Datum *values, bool *isnull, int64 event_id)
+{
+	Relation	rel = table_open(dg_own_relation("request"), RowExclusiveLock);
+	int64		request_id = dg_own_nextval("request_id");
+	HeapTuple	tuple;
+
+	values[Anum_request_request_id - 1] = Int64GetDatum(request_id);
+	isnull[Anum_request_request_id - 1] = false;
+	values[Anum_request_event_id - 1] = Int64GetDatum(event_id);
+	isnull[Anum_request_event_id - 1] = false;
+	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
+	CatalogTupleInsert(rel, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, NoLock);
+	return request_id;
+}
