@@ -215,9 +215,9 @@ dg_requests_named(void)
 	char	   *copy;
 	char	   *save = NULL;
 
-	if (dg_approval == NULL || dg_approval[0] == '\0')
+	if (dg_approval_in_force()[0] == '\0')
 		return NIL;
-	copy = pstrdup(dg_approval);
+	copy = pstrdup(dg_approval_in_force());
 	for (char *word = strtok_r(copy, ", ", &save); word; word = strtok_r(NULL, ", ", &save))
 	{
 		int64		request_id;

@@ -28,6 +28,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -251,6 +252,36 @@ resolve_columns(Oid relid, Datum names, Datum attnums, Oid recorded_oid,
 		}
 	}
 	return nnames;
+}
+
+/*
+ * Store the names that declared columns of a table have now, so that a dump
+ * knows them by these.  Their numbers stay.
+ */
+void
+dg_declarations_follow_names(Oid relid)
+{
+	static const char *const query =
+		"UPDATE delete_guard.declared_reference d SET"
+		" referencing_columns = ARRAY(SELECT a.attname"
+		"  FROM unnest(d.referencing_attnums) WITH ORDINALITY AS u(n, o)"
+		"  JOIN pg_attribute a ON a.attrelid = d.referencing::oid AND a.attnum = u.n ORDER BY o),"
+		" referenced_columns = ARRAY(SELECT a.attname"
+		"  FROM unnest(d.referenced_attnums) WITH ORDINALITY AS u(n, o)"
+		"  JOIN pg_attribute a ON a.attrelid = d.referenced::oid AND a.attnum = u.n ORDER BY o)"
+		" WHERE $1 IN (d.referencing::oid, d.referenced::oid)"
+		" AND d.referencing::oid = d.referencing_oid AND d.referenced::oid = d.referenced_oid";
+	Oid			argtype = OIDOID;
+	Datum		arg = ObjectIdGetDatum(relid);
+	DgRoleState saved;
+	bool		changed;
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 1, &argtype, &arg, NULL, false, 0);
+	changed = SPI_processed > 0;
+	dg_own_finish(&saved);
+	if (changed)
+		dg_catalog_changed("declared_reference");
 }
 
 /* The word stored for a mode */

@@ -49,6 +49,7 @@ extern List *dg_ancestors(Oid relid);
 extern bool dg_protection_read(Oid relid, DgProtection *protection);
 extern bool dg_protection_find(Oid relid, DgProtection *protection);
 extern List *dg_declarations_to(List *relids);
+extern void dg_declarations_follow_names(Oid relid);
 extern const char *dg_mode_name(DgMode mode);
 extern const char *dg_scope_name(DgScope scope);
 extern char *dg_qualified_name(Oid relid);

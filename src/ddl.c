@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  event trigger: arm again what a DDL command has changed
+ *	  event trigger: follow what a DDL command has changed
  *
  * After a command on a table that is protected, or is below one that is, its
  * triggers are made again: a new partition or inheritance child gets its own,
  * and a new unique key joins the columns that the key trigger watches.  Tables
- * that are not protected are looked up and left alone.
+ * that are not protected are looked up and left alone.  Renamed columns of
+ * declared references are stored under their new names.
  *
  * A dump brings the triggers along, one by one.  So as not to make what a restore
  * is about to make, a table without our delete trigger is left alone, and a new
@@ -38,6 +39,7 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 {
 	bool		structure = false;
 	bool		keys = false;
+	bool		renamed;
 	ListCell   *lc;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -46,11 +48,18 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" must be called by an event trigger",
 						"delete_guard._ddl_end")));
 	classify(((EventTriggerData *) fcinfo->context)->parsetree, &structure, &keys);
-	if (IsBinaryUpgrade || dg_arming() || !(structure || keys))
+	renamed = IsA(((EventTriggerData *) fcinfo->context)->parsetree, RenameStmt);
+	if (IsBinaryUpgrade || dg_arming() || !(structure || keys || renamed))
 		PG_RETURN_NULL();
 	foreach(lc, relations_of_command())
 	{
 		DgProtection protection;
+
+		if (renamed)
+		{
+			dg_declarations_follow_names(lfirst_oid(lc));
+			continue;
+		}
 
 		if (dg_protection_find(lfirst_oid(lc), &protection) &&
 			(structure ? OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)) :

@@ -32,7 +32,6 @@ int			dg_capture_limit = -1;
 bool		dg_enforce = true;
 
 static bool check_approval(char **newval, void **extra, GucSource source);
-static void forget_stale_approval(void);
 static void define_lifetimes(void);
 static void define_limits(void);
 
@@ -61,19 +60,20 @@ dg_guc_define(void)
 							 &dg_enforce, true, PGC_SIGHUP,
 							 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("delete_guard");
-	forget_stale_approval();
 }
 
 /*
- * A flag set by an earlier transaction, when the library was not loaded yet,
- * should have been cleared when that ended; one set by this transaction has
- * something on its stack to go back to (see GucStack in guc_tables.h).
+ * The flag, as far as this transaction set it; else "".  A flag set by an
+ * earlier transaction, when the library was not loaded yet and could not clear
+ * it, has nothing on its stack to go back to (see GucStack in guc_tables.h).
  */
-static void
-forget_stale_approval(void)
+const char *
+dg_approval_in_force(void)
 {
 	struct config_generic *flag = NULL;
 
+	if (dg_approval == NULL || dg_approval[0] == '\0')
+		return "";
 #ifdef DG_HAVE_FIND_OPTION
 	flag = find_option("delete_guard.approval", false, true, LOG);
 #else
@@ -85,9 +85,7 @@ forget_stale_approval(void)
 			flag = variables[i];
 	}
 #endif
-	if (flag && flag->stack == NULL && dg_approval && dg_approval[0] != '\0')
-		(void) set_config_option("delete_guard.approval", "", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	return flag && flag->stack ? dg_approval : "";
 }
 
 /* How long a request waits for approval, and an approval for its use */

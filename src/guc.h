@@ -17,5 +17,6 @@ extern int	dg_capture_limit;		/* rows; -1 is no limit */
 extern bool dg_enforce;
 
 extern void dg_guc_define(void);
+extern const char *dg_approval_in_force(void);
 
 #endif							/* DELETE_GUARD_GUC_H */
