@@ -59,12 +59,12 @@ typedef struct DgCovered
 
 #define DG_COVERED_KEY_SIZE offsetof(DgCovered, subid)
 
-/* What a statement of this transaction used of a request */
+/* What this transaction, up to and in a subtransaction, used of a request */
 typedef struct DgUse
 {
 	int64		request_id;
 	SubTransactionId subid;
-	Jsonb	   *radius;
+	Jsonb	   *radius;			/* the sum */
 } DgUse;
 
 /* Covered rows of this transaction, in TopTransactionContext; or NULL */
@@ -81,6 +81,7 @@ static char *copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContex
 static void xact_callback(XactEvent event, void *arg);
 static void subxact_callback(SubXactEvent event, SubTransactionId mine,
 							 SubTransactionId parent, void *arg);
+static DgUse *last_use(int64 request_id);
 static DgCovered cover_key(MemoryContext query, Oid table_id, const uint8 *key_digest);
 static void cover_query_over(void *arg);
 static void clear_flag(void);
@@ -302,46 +303,64 @@ dg_request_covers(const DgRequest *request, const DgRowEntry *entry, bool *key_k
 }
 
 /*
- * Is the radius, with that of what this transaction has used of the request
- * before, not larger than what enough approvers saw?
+ * Is radius_now, with that of what this transaction has used of the request
+ * before, not larger than what enough approvers saw?  Sets radius_total, the
+ * sum.
  */
 bool
-dg_request_radius_fits(const DgRequest *request, Jsonb *radius)
+dg_request_radius_fits(DgRequest *request)
 {
 	static const char *const query =
-		"SELECT count(*)::int4 FROM delete_guard.decision d, delete_guard.request r"
-		" WHERE d.request_id = $1 AND r.request_id = $1"
-		" AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
-		"  AND EXISTS (SELECT FROM delete_guard.approver p"
-		"   WHERE p.role::oid = d.person AND p.role_name = d.person_name"
-		"   AND p.role_name = pg_get_userbyid(d.person) AND p.added_at <= d.decided_at"
-		"   AND p.table_id::oid IN (0, r.table_id::oid))))"
-		" AND NOT EXISTS (SELECT FROM"
-		"  (SELECT cut, \"table\", reference, depth, sum(rows) AS rows FROM"
+		"WITH n AS (SELECT cut, \"table\", reference, depth, sum(rows) AS rows FROM"
 		"   jsonb_to_recordset($2) AS l(cut bool, \"table\" text, reference text, depth int4, rows int8)"
-		"   GROUP BY 1, 2, 3, 4) n"
-		"  LEFT JOIN jsonb_to_recordset(d.blast_radius) AS s(cut bool, \"table\" text, reference text, depth int4, rows int8)"
-		"  ON (n.\"table\", n.reference, n.depth) = (s.\"table\", s.reference, s.depth) OR (n.cut AND s.cut)"
-		"  WHERE CASE WHEN n.cut THEN s.cut IS NULL ELSE n.rows > coalesce(s.rows, 0) END)";
+		"   GROUP BY 1, 2, 3, 4)"
+		" SELECT (SELECT count(*)::int4 FROM delete_guard.decision d, delete_guard.request r"
+		"  WHERE d.request_id = $1 AND r.request_id = $1"
+		"  AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
+		"   AND EXISTS (SELECT FROM delete_guard.approver p"
+		"    WHERE p.role::oid = d.person AND p.role_name = d.person_name"
+		"    AND p.role_name = pg_get_userbyid(d.person) AND p.added_at <= d.decided_at"
+		"    AND p.table_id::oid IN (0, r.table_id::oid))))"
+		"  AND NOT EXISTS (SELECT FROM n"
+		"   LEFT JOIN jsonb_to_recordset(d.blast_radius) AS s(cut bool, \"table\" text, reference text, depth int4, rows int8)"
+		"   ON (n.\"table\", n.reference, n.depth) = (s.\"table\", s.reference, s.depth) OR (n.cut AND s.cut)"
+		"   WHERE CASE WHEN n.cut THEN s.cut IS NULL ELSE n.rows > coalesce(s.rows, 0) END)),"
+		" coalesce((SELECT jsonb_agg(jsonb_build_object('cut', cut, 'table', \"table\","
+		"  'reference', reference, 'depth', depth, 'rows', rows)) FROM n), '[]')";
 	Oid			argtypes[2] = {INT8OID, JSONBOID};
-	Datum		args[2] = {Int64GetDatum(request->request_id), PointerGetDatum(radius)};
+	Datum		args[2] = {Int64GetDatum(request->request_id), JsonbPGetDatum(request->radius_now)};
+	MemoryContext context = GetMemoryChunkContext(request);
+	MemoryContext old;
+	DgUse	   *before = last_use(request->request_id);
 	DgRoleState saved;
 	bool		isnull;
 	int			fitting;
-	ListCell   *lc;
 
-	foreach(lc, uses)
-	{
-		DgUse	   *use = lfirst(lc);
-
-		if (use->request_id == request->request_id)
-			args[1] = DirectFunctionCall2(jsonb_concat, args[1], JsonbPGetDatum(use->radius));
-	}
+	if (before)
+		args[1] = DirectFunctionCall2(jsonb_concat, args[1], JsonbPGetDatum(before->radius));
 	dg_own_connect(&saved);
 	dg_own_query(query, 2, argtypes, args, NULL, false, 1);
 	fitting = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	old = MemoryContextSwitchTo(context);
+	request->radius_total = DatumGetJsonbPCopy(SPI_getbinval(SPI_tuptable->vals[0],
+															 SPI_tuptable->tupdesc, 2, &isnull));
+	MemoryContextSwitchTo(old);
 	dg_own_finish(&saved);
 	return fitting >= (request->break_glass ? 1 : request->approvals_needed);
+}
+
+/* The newest use of a request in this transaction; NULL if there is none */
+static DgUse *
+last_use(int64 request_id)
+{
+	for (int i = list_length(uses) - 1; i >= 0; i--)
+	{
+		DgUse	   *use = list_nth(uses, i);
+
+		if (use->request_id == request_id)
+			return use;
+	}
+	return NULL;
 }
 
 /* ---------------------------------------------------------------------
@@ -404,13 +423,20 @@ dg_request_use(const DgRequest *request, int64 event_id)
 		(void) dg_decision_insert(request->request_id, "use", NULL, NULL, event_id);
 	used_in_transaction = true;
 
+	/* one entry for each request and subtransaction, with the sum so far */
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	use = palloc(sizeof(DgUse));
-	use->request_id = request->request_id;
-	use->subid = GetCurrentSubTransactionId();
-	use->radius = memcpy(palloc(VARSIZE(request->radius_now)), request->radius_now,
-						 VARSIZE(request->radius_now));
-	uses = lappend(uses, use);
+	use = last_use(request->request_id);
+	if (use == NULL || use->subid != GetCurrentSubTransactionId())
+	{
+		use = palloc0(sizeof(DgUse));
+		use->request_id = request->request_id;
+		use->subid = GetCurrentSubTransactionId();
+		uses = lappend(uses, use);
+	}
+	else
+		pfree(use->radius);
+	use->radius = memcpy(palloc(VARSIZE(request->radius_total)), request->radius_total,
+						 VARSIZE(request->radius_total));
 	MemoryContextSwitchTo(old);
 }
 

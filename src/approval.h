@@ -27,6 +27,7 @@ typedef struct DgRequest
 	int			approvals;		/* given by persons who still may */
 	char	   *approved_by;	/* their names, separated by commas */
 	Jsonb	   *radius_now;		/* of the rows that are about to use it */
+	Jsonb	   *radius_total;	/* with what the transaction used before */
 	TimestampTz requested_at;
 	bool		expired;		/* its time to be approved is over */
 	bool		usable_until_over;	/* the time to be used is over */
@@ -43,7 +44,7 @@ extern const char *dg_request_problem(const DgRequest *request,
 									  const char *operation, Oid table_id);
 extern bool dg_request_covers(const DgRequest *request,
 							  const DgRowEntry *entry, bool *key_known);
-extern bool dg_request_radius_fits(const DgRequest *request, Jsonb *radius);
+extern bool dg_request_radius_fits(DgRequest *request);
 extern TimestampTz dg_decision_insert(int64 request_id, const char *kind,
 									  const char *comment, Jsonb *radius,
 									  int64 event_id);

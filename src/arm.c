@@ -47,7 +47,9 @@
 #include "sql.h"
 
 static bool arming = false;
+static bool missing_only = false;
 
+static void arm_hierarchy(List *relids, Oid root, bool only_missing);
 static void arm_relations(List *relids, Oid root);
 static void arm_relation(Oid relid, Oid root);
 static void create_trigger(Oid relid, const char *name, const char *events,
@@ -77,16 +79,33 @@ dg_hierarchy(Oid relid)
 void
 dg_arm(Oid relid)
 {
-	List	   *relids = dg_hierarchy(relid);
+	arm_hierarchy(dg_hierarchy(relid), relid, false);
+}
 
+/*
+ * Create only triggers that are missing, on a table or below it; what has its
+ * triggers is neither changed nor locked.
+ */
+void
+dg_arm_new(Oid relid)
+{
+	arm_hierarchy(find_all_inheritors(relid, AccessShareLock, NULL), relid, true);
+}
+
+/* Make triggers; while that goes on, dg_arming() says so */
+static void
+arm_hierarchy(List *relids, Oid root, bool only_missing)
+{
 	arming = true;
+	missing_only = only_missing;
 	PG_TRY();
 	{
-		arm_relations(relids, relid);
+		arm_relations(relids, root);
 	}
 	PG_FINALLY();
 	{
 		arming = false;
+		missing_only = false;
 	}
 	PG_END_TRY();
 }
@@ -204,6 +223,8 @@ create_trigger(Oid relid, const char *name, const char *events, const char *leve
 {
 	const char *table = dg_qualified_name(relid);
 
+	if (missing_only && OidIsValid(get_trigger_oid(relid, name, true)))
+		return;
 	run(psprintf("CREATE OR REPLACE TRIGGER \"%s\" %s ON %s %s EXECUTE FUNCTION delete_guard.%s()",
 				 name, events, table, level, function));
 	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER \"%s\"", table, name));

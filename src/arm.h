@@ -19,6 +19,7 @@
 #define DG_TRIGGER_END_UPDATE "00_delete_guard_end_update"
 
 extern void dg_arm(Oid relid);
+extern void dg_arm_new(Oid relid);
 extern bool dg_is_armed(Oid relid);
 extern bool dg_arming(void);
 extern void dg_disarm(Oid relid);

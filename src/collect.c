@@ -116,8 +116,9 @@ collect_slot(DgCollection *collection, Oid relid, TupleTableSlot *slot)
 {
 	DgCollected *part = collected_part(collection, relid);
 
-	dg_rowset_add(part->rows, slot, NULL);
-	dg_dependents_exclude(collection->dependents, relid, &slot->tts_tid);
+	/* keys need not be unique among inheritance children */
+	if (!dg_dependents_exclude(collection->dependents, relid, &slot->tts_tid))
+		dg_rowset_add(part->rows, slot, NULL);
 }
 
 /*

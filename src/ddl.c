@@ -61,10 +61,13 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 			continue;
 		}
 
-		if (dg_protection_find(lfirst_oid(lc), &protection) &&
-			(structure ? OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)) :
-			 dg_is_armed(protection.relid)))
+		if (!dg_protection_find(lfirst_oid(lc), &protection))
+			continue;
+		if (keys && dg_is_armed(protection.relid))
 			dg_arm(protection.relid);
+		else if (structure &&
+				 OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)))
+			dg_arm_new(protection.relid);
 	}
 	PG_RETURN_NULL();
 }

@@ -204,7 +204,7 @@ dg_dependents_removing(const DgDependents *dep)
 /* Callback of dg_dependents_count */
 typedef struct DgCountArg
 {
-	int64	   *counts[2];		/* see dg_count_row */
+	int64	   *counts;
 	int			nreferences;
 	int			refno;
 } DgCountArg;
@@ -214,12 +214,7 @@ count_match(void *arg, int row, DgProbe *probe)
 {
 	DgCountArg *count = arg;
 
-	Size		at = (Size) row * count->nreferences + count->refno;
-
-	if (count->counts[1])
-		dg_count_row(probe, &count->counts[0][at], &count->counts[1][at]);
-	else
-		count->counts[0][at]++;
+	count->counts[(Size) row * count->nreferences + count->refno]++;
 }
 
 /*
@@ -229,22 +224,11 @@ count_match(void *arg, int row, DgProbe *probe)
 void
 dg_dependents_count(DgDependents *dep, const DgKeys *keys, int64 *counts)
 {
-	Size		n = (Size) keys->nrows * dep->table->nreferences;
-	DgCountArg	arg = {{counts, NULL}, dep->table->nreferences, 0};
+	DgCountArg	arg = {counts, dep->table->nreferences, 0};
 
-	memset(counts, 0, sizeof(int64) * n);
-	for (int i = 0; i < dep->nprobes && arg.counts[1] == NULL; i++)
-	{
-		if (dep->probes[i].look_twice)
-			arg.counts[1] = palloc_extended(sizeof(int64) * n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	}
+	memset(counts, 0, sizeof(int64) * (Size) keys->nrows * arg.nreferences);
 	for (arg.refno = 0; arg.refno < dep->table->nreferences; arg.refno++)
 		dg_dependents_visit(dep, arg.refno, keys, count_match, &arg);
-	if (arg.counts[1] == NULL)
-		return;
-	for (Size i = 0; i < n; i++)
-		counts[i] = Max(counts[i], arg.counts[1][i]);
-	pfree(arg.counts[1]);
 }
 
 /*
@@ -264,12 +248,13 @@ dg_dependents_needs_scan(const DgDependents *dep)
 
 /*
  * A row that never counts as a dependent: one of those asked about, where
- * nothing is being removed yet.
+ * nothing is being removed yet.  Was it excluded before?
  */
-void
+bool
 dg_dependents_exclude(DgDependents *dep, Oid relid, ItemPointer tid)
 {
 	DgRowId		id;
+	bool		found;
 
 	if (dep->probing.excluded == NULL)
 	{
@@ -284,7 +269,8 @@ dg_dependents_exclude(DgDependents *dep, Oid relid, ItemPointer tid)
 	memset(&id, 0, sizeof(id));
 	id.relid = relid;
 	id.tid = *tid;
-	(void) hash_search(dep->probing.excluded, &id, HASH_ENTER, NULL);
+	(void) hash_search(dep->probing.excluded, &id, HASH_ENTER, &found);
+	return found;
 }
 
 /*

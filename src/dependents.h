@@ -27,7 +27,7 @@ extern void dg_dependents_find_rows(DgDependents *dependents,
 									const DgKeys *keys,
 									DgFoundCallback callback, void *arg);
 extern bool dg_dependents_needs_scan(const DgDependents *dependents);
-extern void dg_dependents_exclude(DgDependents *dependents, Oid relid,
+extern bool dg_dependents_exclude(DgDependents *dependents, Oid relid,
 								  ItemPointer tid);
 extern void dg_dependents_exclude_same(DgDependents *dependents,
 									   const DgDependents *other);

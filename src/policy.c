@@ -159,7 +159,7 @@ radii_fit(const DgRemoval *removal, List *requests, DgKeys **assigned, DgVerdict
 		radius = dg_radius_create(CurrentMemoryContext, NULL, NULL);
 		dg_radius_add(radius, removal->dependents, assigned[i]);
 		request->radius_now = dg_radius_jsonb(radius);
-		if (!dg_request_radius_fits(request, request->radius_now))
+		if (!dg_request_radius_fits(request))
 		{
 			note_problem(verdict, psprintf("More rows hang on the rows of request " INT64_FORMAT
 										   " now than were approved.", request->request_id));

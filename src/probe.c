@@ -10,7 +10,8 @@
  * look is left out where it cannot differ: no other transaction has ended
  * between the two snapshots, and this transaction holds no lock on the leaf
  * that writing to it would have taken.  (Snapshots are compared field by
- * field; see GetSnapshotData in procarray.c for what they hold.)
+ * field; see GetSnapshotData in procarray.c for what they hold.)  A row counts
+ * once, in whatever versions the two snapshots see it.
  *
  * Where a table refers to itself, rows that the same command removed do not
  * count: deleting a whole subtree is one act.  The command is known from the
@@ -68,6 +69,8 @@ static void probe_by_scan(DgProbing *probing, DgProbe *probe, int look,
 						  const DgKeys *keys, DgKeyHash *hash,
 						  DgMatchCallback callback, void *arg);
 static bool row_counts(DgProbing *probing, DgProbe *probe, int look);
+static void remember_successor(DgProbing *probing, DgProbe *probe);
+static bool was_counted(DgProbing *probing, DgProbe *probe);
 static bool condition_holds(DgProbing *probing, DgProbe *probe);
 static bool fetch_referencing(DgProbe *probe, Datum *values);
 static bool key_matches(DgProbe *probe, const DgKeys *keys, int row,
@@ -194,6 +197,9 @@ dg_probe_leaf(DgProbing *probing, DgProbe *probe, const DgKeys *keys,
 
 	for (int look = 0; look < looks; look++)
 		probe_look(probing, probe, look, keys, callback, arg);
+	if (probing->counted)
+		hash_destroy(probing->counted);
+	probing->counted = NULL;
 }
 
 /*
@@ -213,7 +219,6 @@ probe_look(DgProbing *probing, DgProbe *probe, int look, const DgKeys *keys,
 {
 	DgKeyHash  *hash = NULL;
 
-	probe->look = look;
 	if (probe->index)
 	{
 		for (int row = 0; row < keys->nrows; row++)
@@ -343,10 +348,51 @@ row_counts(DgProbing *probing, DgProbe *probe, int look)
 		if (hash_search(probing->excluded, &id, HASH_FIND, NULL))
 			return false;
 	}
-	if (look == 1 &&
-		table_tuple_satisfies_snapshot(probe->rel, probe->slot, probing->snapshot[0]))
-		return false;
+	if (look == 0 && probe->look_twice)
+		remember_successor(probing, probe);
+	if (look == 1)
+		return !was_counted(probing, probe);
 	return true;
+}
+
+/*
+ * The first look counts a version that the latest snapshot does not see: if it
+ * was updated, the second look must not count what became of it.
+ */
+static void
+remember_successor(DgProbing *probing, DgProbe *probe)
+{
+	DgRowId		id = dg_probe_row_id(probe);
+	TableScanDesc scan;
+
+	if (table_tuple_satisfies_snapshot(probe->rel, probe->slot, probing->snapshot[1]))
+		return;
+	scan = table_beginscan_tid(probe->rel, probing->snapshot[1]);
+	table_tuple_get_latest_tid(scan, &id.tid);
+	table_endscan(scan);
+	if (ItemPointerEquals(&id.tid, &probe->slot->tts_tid))
+		return;					/* deleted, not updated */
+	if (probing->counted == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = sizeof(DgRowId);
+		ctl.entrysize = sizeof(DgRowId);
+		ctl.hcxt = probing->context;
+		probing->counted = hash_create("delete_guard counted rows", 64, &ctl,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	(void) hash_search(probing->counted, &id, HASH_ENTER, NULL);
+}
+
+/* Has the first look counted this row, in this or an older version? */
+static bool
+was_counted(DgProbing *probing, DgProbe *probe)
+{
+	DgRowId		id = dg_probe_row_id(probe);
+
+	return table_tuple_satisfies_snapshot(probe->rel, probe->slot, probing->snapshot[0]) ||
+		(probing->counted && hash_search(probing->counted, &id, HASH_FIND, NULL) != NULL);
 }
 
 /*
@@ -370,38 +416,6 @@ dg_removed_by_command(TupleTableSlot *slot, CommandId removing, bool replaced_to
 	if (should_free)
 		heap_freetuple(tuple);
 	return result;
-}
-
-/*
- * Is this a version of a row that an UPDATE made?
- */
-bool
-dg_is_updated_version(TupleTableSlot *slot)
-{
-	bool		should_free;
-	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
-	bool		result = (tuple->t_data->t_infomask & HEAP_UPDATED) != 0;
-
-	if (should_free)
-		heap_freetuple(tuple);
-	return result;
-}
-
-/*
- * Count the row in the probe's slot.  The second look sees rows that were
- * inserted since the first, but also later versions of rows that the first saw;
- * of these, the larger number of both is taken to be right.  So the number of
- * rows is Max(*first, *second).
- */
-void
-dg_count_row(const DgProbe *probe, int64 *first, int64 *second)
-{
-	bool		inserted = probe->look == 1 && !dg_is_updated_version(probe->slot);
-
-	if (probe->look == 0 || inserted)
-		(*first)++;
-	if (probe->look == 1)
-		(*second)++;
 }
 
 /*

@@ -35,7 +35,6 @@ typedef struct DgProbe
 	IndexScanDesc scan[2];		/* for the active and the latest snapshot */
 	ScanKeyData scankeys[DG_MAX_KEYS];
 	bool		look_twice;
-	int			look;			/* which look is going on: 0 active, 1 latest */
 	ExprState  *condition;
 } DgProbe;
 
@@ -51,6 +50,7 @@ typedef struct DgProbing
 	ExprContext *econtext;
 	HTAB	   *excluded;		/* of DgRowId: rows that never count; or NULL */
 	Oid			excluded_relation;	/* all rows of it never count */
+	HTAB	   *counted;		/* of DgRowId: later versions of rows counted */
 } DgProbing;
 
 /* Which row */
@@ -74,8 +74,6 @@ extern void dg_probe_leaf(DgProbing *probing, DgProbe *probe,
 extern void dg_probe_leaf_latest(DgProbing *probing, DgProbe *probe,
 								 const DgKeys *keys,
 								 DgMatchCallback callback, void *arg);
-extern bool dg_is_updated_version(TupleTableSlot *slot);
-extern void dg_count_row(const DgProbe *probe, int64 *first, int64 *second);
 extern DgRowId dg_probe_row_id(const DgProbe *probe);
 extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing,
 								  bool replaced_too);

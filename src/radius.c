@@ -38,7 +38,7 @@ typedef struct DgRadiusLine
 	char	   *columns;
 	DgEffect	effect;
 	int			depth;
-	int64		rows[2];		/* see dg_count_row */
+	int64		rows;
 } DgRadiusLine;
 
 /* Rows of one leaf that the next level starts from */
@@ -119,7 +119,6 @@ radius_match(void *arg, int row, DgProbe *probe)
 	DgRadius   *radius = arg;
 	MemoryContext old = MemoryContextSwitchTo(radius->context);
 	bool		seen = false;
-	DgRadiusLine *line;
 
 	/* a cycle has come back to a row that the command itself removed */
 	if (radius->depth > 1 && dg_dependents_removing(radius->current) != InvalidCommandId &&
@@ -128,11 +127,8 @@ radius_match(void *arg, int row, DgProbe *probe)
 		MemoryContextSwitchTo(old);
 		return;
 	}
-	line = radius_line(radius, probe->ref);
-	dg_count_row(probe, &line->rows[0], &line->rows[1]);
-	/* a later version of a row has been followed already, most likely */
-	if (dg_dependents_effect(radius->current, probe->ref) == DG_EFFECT_DELETE &&
-		(probe->look == 0 || !dg_is_updated_version(probe->slot)))
+	radius_line(radius, probe->ref)->rows++;
+	if (dg_dependents_effect(radius->current, probe->ref) == DG_EFFECT_DELETE)
 	{
 		DgRowId		id = dg_probe_row_id(probe);
 
@@ -248,7 +244,7 @@ dg_radius_jsonb(const DgRadius *radius)
 		escape_json(&buf, line->name);
 		appendStringInfo(&buf, ",\"kind\":\"%s\",\"effect\":\"%s\",\"depth\":%d,\"rows\":" INT64_FORMAT "}",
 						 dg_kind_name(line->kind), dg_effect_name(line->effect),
-						 line->depth, Max(line->rows[0], line->rows[1]));
+						 line->depth, line->rows);
 	}
 	if (radius->cut)
 		appendStringInfo(&buf, "%s{\"cut\":true}", buf.len > 1 ? "," : "");

@@ -408,16 +408,17 @@ reference_from_declaration(DgTable *table, DgDeclaration *declaration)
 }
 
 /*
- * A reference from the table itself (of a partition: from its root) by the
- * identity: finds rows by their key, also one that a partition move put
- * elsewhere.
+ * A reference from the protected table that covers this one (else from the
+ * root, else from the table itself) by the identity: finds rows by their key,
+ * also one that a partition move put elsewhere.
  */
 static DgReference *
 reference_self_key(DgTable *table)
 {
 	DgReference *ref = palloc0(sizeof(DgReference));
-	Oid			root = table->is_partition ?
-		llast_oid(get_partition_ancestors(table->relid)) : table->relid;
+	Oid			root = table->is_protected ? table->protection.relid :
+		table->is_partition ? llast_oid(get_partition_ancestors(table->relid)) :
+		table->relid;
 
 	ref->kind = DG_REF_SELF_KEY;
 	ref->name = "key";
@@ -436,7 +437,7 @@ reference_self_key(DgTable *table)
 		if (!dg_column_operator(type, type, &column->eq_op))
 			return NULL;
 	}
-	reference_finish(table, ref, leaves_of(root, !table->is_partition));
+	reference_finish(table, ref, leaves_of(root, true));
 	return ref;
 }
 

@@ -9,7 +9,8 @@
  * the new row).  Images name columns, so the digests are the same in every
  * partition, whatever the order of its columns.
  *
- * Bounded: DG_ROWSET_MAX rows are kept, further ones only counted.
+ * Bounded: DG_ROWSET_MAX rows and DG_ROWSET_MAX_BYTES of their keys are kept,
+ * further ones only counted.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,13 +54,14 @@ dg_rowset_add(DgRowSet *set, TupleTableSlot *slot, TupleTableSlot *new_slot)
 	int			pin;
 
 	set->nrows++;
-	if (n < DG_ROWSET_MAX)
+	if (n < DG_ROWSET_MAX && set->key_bytes < DG_ROWSET_MAX_BYTES)
 	{
 		rowset_make_room(set);
 		dg_keys_add(set->keys, slot);
 		pin = dg_imager_pin_settings(set->row_imager);
 		dg_key_digest(set->key_imager, slot, set->entries[n].key);
 		set->key_images[n] = dg_imager_encode(set->key_imager, slot, &(bytea *){NULL});
+		set->key_bytes += VARSIZE(set->key_images[n]);
 		row_digest(set, slot, new_slot, set->entries[n].row);
 		dg_imager_unpin_settings(pin);
 		set->nkept++;

@@ -13,6 +13,8 @@
 
 /* Most rows that one request can name */
 #define DG_ROWSET_MAX 10000
+/* Most bytes of their keys */
+#define DG_ROWSET_MAX_BYTES (8 * 1024 * 1024)
 
 #define DG_KEY_DIGEST_LEN 16
 
@@ -31,6 +33,7 @@ typedef struct DgRowSet
 	DgImager   *row_imager;
 	int64		nrows;			/* all that were added */
 	int			nkept;			/* of them, what is kept: up to DG_ROWSET_MAX */
+	Size		key_bytes;		/* of the key images kept */
 	DgKeys	   *keys;
 	Jsonb	  **key_images;
 	DgRowEntry *entries;		/* in the order added */

@@ -69,6 +69,7 @@ typedef struct DgMove
 	DgRemoval  *removal;
 	TupleTableSlot *slot;		/* as it was */
 	bool	   *changed;		/* which key columns changed */
+	int			nfound;			/* rows with its identity */
 } DgMove;
 
 static dlist_head judged = DLIST_STATIC_INIT(judged);
@@ -339,11 +340,14 @@ moved_row_found(void *arg, int row, Oid relid, TupleTableSlot *new_slot)
 	DgTable    *table = move->removal->table;
 	TupleDesc	desc = RelationGetDescr(move->removal->rel);
 
+	/* several rows of one key: which is the one that moved cannot be told */
+	move->nfound++;
 	for (int i = 0; i < table->nkey_columns; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, table->key_columns[i] - 1);
 
-		move->changed[i] = column_changed(att, move->slot, new_slot,
+		move->changed[i] = move->nfound > 1 ||
+			column_changed(att, move->slot, new_slot,
 										  get_attnum(relid, NameStr(att->attname)));
 	}
 }
