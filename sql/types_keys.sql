@@ -78,7 +78,7 @@ SELECT * FROM try_key('inet', '10.0.0.0/8', '::1', '10.0.0.1');
 SELECT * FROM try_key('macaddr', '08:00:2b:01:02:03', '08:00:2b:01:02:04', '08:00:2b:01:02:05', index => true);
 SELECT * FROM try_key('bit(3)', '101', '000', '111');
 SELECT * FROM try_key('money', '1', '2', '3');
-SELECT * FROM try_key('pg_lsn', '0/0', 'FFFFFFFF/FFFFFFFF', '0/1');
+SELECT * FROM try_key('pg_lsn', '11111111/22222222', 'FFFFFFFF/FFFFFFFF', '12345678/9ABCDEF0');
 SELECT * FROM try_key('oid', '0', '4294967295', '1');
 SELECT * FROM try_key('jsonb', '{"a": 1}', '[1, 2]', '"x"', '[1,2.0]');
 SELECT * FROM try_key('tsvector', 'a', 'b:1', 'c');

@@ -20,7 +20,7 @@
  * events or notes attempts.  Locks on the own tables are held to the end of
  * its transaction, as by ordinary inserts.
  *
- * May call: sql, alert; the types of queue.
+ * May call: sql, ownrow, alert; the types of queue.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,13 +33,11 @@
 #include "alert.h"
 #include "attempt.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_type.h"
+#include "ownrow.h"
 #include "sql.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -78,8 +76,6 @@ typedef struct Batch
 static void store_records(Batch *batch);
 static void raise_alerts(Batch *batch);
 static void take_apart(const DgQueueItem *item, Record *record);
-static JsonbValue *get_member(const Jsonb *object, const char *key,
-							  JsonbValue *buffer);
 static Jsonb *get_container(const Jsonb *object, const char *key);
 static void store_record(Batch *batch, int index);
 static int64 find_open_request(const Record *record, TimestampTz now);
@@ -91,21 +87,8 @@ static bool event_exists(int64 event_id);
 static void add_repeat(Batch *batch, int64 event_id);
 static void store_repeats(Batch *batch);
 static void insert_rows(Jsonb *rows, const DgReceipt *ids);
-static void insert_image(const char *table, Jsonb *image,
-						 const DgReceipt *ids);
-static void set_ids(Relation rel, const DgReceipt *ids, Datum *values,
-					bool *isnull);
-static Datum decode_value(Form_pg_attribute attr, JsonbValue *value);
-static char *value_text(JsonbValue *value);
-static void insert_values(Relation rel, Datum *values, bool *isnull);
 static void note_attempt(const Record *record, const DgReceipt *ids,
 						 TimestampTz now);
-static SysScanDesc begin_lookup(Relation rel, const char *index,
-								const char *column, RegProcedure equals,
-								Datum value);
-static AttrNumber column_number(Relation rel, const char *column);
-static Datum get_column(Relation rel, HeapTuple tuple, const char *column,
-						bool *isnull);
 
 /*
  * Store records and fill in their receipts, in this transaction.  With alerts,
@@ -151,7 +134,7 @@ dg_attempt_forget_old(void)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		Datum		occurred_at = get_column(rel, tuple, "occurred_at", &isnull);
+		Datum		occurred_at = dg_ownrow_get(rel, tuple, "occurred_at", &isnull);
 
 		if (DatumGetTimestampTz(occurred_at) < old)
 			CatalogTupleDelete(rel, &tuple->t_self);
@@ -207,24 +190,16 @@ take_apart(const DgQueueItem *item, Record *record)
 	record->rows = get_container(whole, "rows");
 	record->request = get_container(whole, "request");
 
-	value = get_member(whole, "notify", &buffer);
+	value = dg_ownrow_member(whole, "notify", &buffer);
 	record->notify = value != NULL && value->type == jbvBool &&
 		value->val.boolean;
 
 	/* should not happen */
-	value = get_member(whole, "fingerprint", &buffer);
+	value = dg_ownrow_member(whole, "fingerprint", &buffer);
 	if (record->event == NULL || value == NULL || value->type != jbvString)
 		elog(ERROR, "record of an attempt is malformed");
 	record->fingerprint = DirectFunctionCall1(byteain,
-											  CStringGetDatum(value_text(value)));
-}
-
-/* The value under a key, NULL if there is none; valid as long as *buffer */
-static JsonbValue *
-get_member(const Jsonb *object, const char *key, JsonbValue *buffer)
-{
-	return getKeyJsonValueFromContainer((JsonbContainer *) &object->root, key,
-										strlen(key), buffer);
+											  CStringGetDatum(dg_ownrow_value_text(value)));
 }
 
 /* The object or array under a key, as a copy; NULL if there is none */
@@ -232,7 +207,7 @@ static Jsonb *
 get_container(const Jsonb *object, const char *key)
 {
 	JsonbValue	buffer;
-	JsonbValue *value = get_member(object, key, &buffer);
+	JsonbValue *value = dg_ownrow_member(object, key, &buffer);
 
 	if (value == NULL || value->type != jbvBinary)
 		return NULL;
@@ -265,11 +240,12 @@ store_record(Batch *batch, int index)
 		request_id = dg_own_nextval("request_id");
 	item->receipt.event_id = dg_own_nextval("event_id");
 	item->receipt.request_id = request_id;
-	insert_image("event", record->event, &item->receipt);
+	dg_ownrow_insert_image("event", record->event, item->receipt.event_id, request_id);
 	if (record->rows != NULL)
 		insert_rows(record->rows, &item->receipt);
 	if (open_new)
-		insert_image("request", record->request, &item->receipt);
+		dg_ownrow_insert_image("request", record->request,
+							   item->receipt.event_id, request_id);
 	note_attempt(record, &item->receipt, batch->now);
 }
 
@@ -283,21 +259,21 @@ static int64
 find_open_request(const Record *record, TimestampTz now)
 {
 	Relation	rel = table_open(dg_own_relation("request"), AccessShareLock);
-	SysScanDesc scan = begin_lookup(rel, "request_fingerprint", "fingerprint",
-									F_BYTEAEQ, record->fingerprint);
+	SysScanDesc scan = dg_ownrow_lookup(rel, "request_fingerprint", "fingerprint",
+										F_BYTEAEQ, record->fingerprint);
 	int64		found = 0;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		int64		id = DatumGetInt64(get_column(rel, tuple, "request_id",
-												  &isnull));
-		Datum		expires_at = get_column(rel, tuple, "expires_at", &isnull);
-		Datum		requested_at = get_column(rel, tuple, "requested_at", &isnull);
-		Oid			table_id = DatumGetObjectId(get_column(rel, tuple, "table_id",
-														   &isnull));
-		Datum		radius = get_column(rel, tuple, "blast_radius", &isnull);
+		int64		id = DatumGetInt64(dg_ownrow_get(rel, tuple, "request_id",
+													 &isnull));
+		Datum		expires_at = dg_ownrow_get(rel, tuple, "expires_at", &isnull);
+		Datum		requested_at = dg_ownrow_get(rel, tuple, "requested_at", &isnull);
+		Oid			table_id = DatumGetObjectId(dg_ownrow_get(rel, tuple, "table_id",
+															  &isnull));
+		Datum		radius = dg_ownrow_get(rel, tuple, "blast_radius", &isnull);
 
 		if (id > found && DatumGetTimestampTz(expires_at) > now && !isnull &&
 			same_radius(record, radius) &&
@@ -315,7 +291,7 @@ static bool
 same_radius(const Record *record, Datum radius)
 {
 	JsonbValue	buffer;
-	JsonbValue *now = get_member(record->request, "blast_radius", &buffer);
+	JsonbValue *now = dg_ownrow_member(record->request, "blast_radius", &buffer);
 	Jsonb	   *then = DatumGetJsonbP(radius);
 
 	return now != NULL && now->type == jbvBinary &&
@@ -334,10 +310,10 @@ approver_named_since(Oid table_id, TimestampTz since)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		Oid			scope = DatumGetObjectId(get_column(rel, tuple, "table_id", &isnull));
+		Oid			scope = DatumGetObjectId(dg_ownrow_get(rel, tuple, "table_id", &isnull));
 
 		if ((scope == InvalidOid || scope == table_id) &&
-			DatumGetTimestampTz(get_column(rel, tuple, "added_at", &isnull)) > since)
+			DatumGetTimestampTz(dg_ownrow_get(rel, tuple, "added_at", &isnull)) > since)
 			found = true;
 	}
 	systable_endscan(scan);
@@ -353,25 +329,25 @@ static bool
 is_closed(int64 request_id, const Record *record, TimestampTz now)
 {
 	Relation	rel = table_open(dg_own_relation("decision"), AccessShareLock);
-	SysScanDesc scan = begin_lookup(rel, "decision_request", "request_id",
-									F_INT8EQ, Int64GetDatum(request_id));
+	SysScanDesc scan = dg_ownrow_lookup(rel, "decision_request", "request_id",
+										F_INT8EQ, Int64GetDatum(request_id));
 	bool		closed = false;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		char	   *kind = TextDatumGetCString(get_column(rel, tuple, "kind",
-														  &isnull));
+		char	   *kind = TextDatumGetCString(dg_ownrow_get(rel, tuple, "kind",
+															 &isnull));
 		Datum		value;
 
 		if (strcmp(kind, "deny") == 0 || strcmp(kind, "cancel") == 0 ||
 			strcmp(kind, "use") == 0)
 			closed = true;
-		value = get_column(rel, tuple, "valid_until", &isnull);
+		value = dg_ownrow_get(rel, tuple, "valid_until", &isnull);
 		if (!isnull && DatumGetTimestampTz(value) <= now)
 			closed = true;
-		value = get_column(rel, tuple, "blast_radius", &isnull);
+		value = dg_ownrow_get(rel, tuple, "blast_radius", &isnull);
 		if (!isnull && !same_radius(record, value))
 			closed = true;
 	}
@@ -392,19 +368,19 @@ count_if_repeat(Batch *batch, int index, int64 open_request)
 	TimestampTz since = TimestampTzPlusMilliseconds(batch->now,
 													-REPEAT_WINDOW_MS);
 	Relation	rel = table_open(dg_own_relation("attempt"), AccessShareLock);
-	SysScanDesc scan = begin_lookup(rel, "attempt_fingerprint", "fingerprint",
-									F_BYTEAEQ,
-									batch->records[index].fingerprint);
+	SysScanDesc scan = dg_ownrow_lookup(rel, "attempt_fingerprint", "fingerprint",
+										F_BYTEAEQ,
+										batch->records[index].fingerprint);
 	HeapTuple	tuple;
 
 	receipt->event_id = receipt->request_id = 0;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		Datum		occurred_at = get_column(rel, tuple, "occurred_at", &isnull);
-		int64		event_id = DatumGetInt64(get_column(rel, tuple, "event_id",
-														&isnull));
-		Datum		request_id = get_column(rel, tuple, "request_id", &isnull);
+		Datum		occurred_at = dg_ownrow_get(rel, tuple, "occurred_at", &isnull);
+		int64		event_id = DatumGetInt64(dg_ownrow_get(rel, tuple, "event_id",
+														   &isnull));
+		Datum		request_id = dg_ownrow_get(rel, tuple, "request_id", &isnull);
 		int64		request = isnull ? 0 : DatumGetInt64(request_id);
 
 		if (event_id > receipt->event_id &&
@@ -428,8 +404,8 @@ static bool
 event_exists(int64 event_id)
 {
 	Relation	rel = table_open(dg_own_relation("event"), AccessShareLock);
-	SysScanDesc scan = begin_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
-									Int64GetDatum(event_id));
+	SysScanDesc scan = dg_ownrow_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
+										Int64GetDatum(event_id));
 	bool		exists = HeapTupleIsValid(systable_getnext(scan));
 
 	systable_endscan(scan);
@@ -459,12 +435,12 @@ static void
 store_repeats(Batch *batch)
 {
 	Relation	rel = table_open(dg_own_relation("event"), RowExclusiveLock);
-	int			column = column_number(rel, "repeats");
+	int			column = dg_ownrow_column_number(rel, "repeats");
 
 	for (int i = 0; i < batch->nrepeats; i++)
 	{
-		SysScanDesc scan = begin_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
-										Int64GetDatum(batch->repeats[i].event_id));
+		SysScanDesc scan = dg_ownrow_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
+											Int64GetDatum(batch->repeats[i].event_id));
 		HeapTuple	tuple = systable_getnext(scan);
 		bool		isnull;
 		Datum		repeats;
@@ -475,7 +451,7 @@ store_repeats(Batch *batch)
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					 errmsg("event " INT64_FORMAT " no longer exists",
 							batch->repeats[i].event_id)));
-		repeats = get_column(rel, tuple, "repeats", &isnull);
+		repeats = dg_ownrow_get(rel, tuple, "repeats", &isnull);
 		repeats = Int32GetDatum(DatumGetInt32(repeats) + batch->repeats[i].count);
 		isnull = false;
 		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1,
@@ -496,112 +472,9 @@ insert_rows(Jsonb *rows, const DgReceipt *ids)
 	{
 		JsonbValue *row = getIthJsonbValueFromContainer(&rows->root, i);
 
-		insert_image("event_rows", JsonbValueToJsonb(row), ids);
+		dg_ownrow_insert_image("event_rows", JsonbValueToJsonb(row),
+							   ids->event_id, ids->request_id);
 	}
-}
-
-/*
- * Insert the row of an own table that an image describes, under these ids.
- * What the image does not have is null, or zero for repeats.
- */
-static void
-insert_image(const char *table, Jsonb *image, const DgReceipt *ids)
-{
-	Relation	rel = table_open(dg_own_relation(table), RowExclusiveLock);
-	TupleDesc	desc = RelationGetDescr(rel);
-	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
-	bool	   *isnull = palloc(desc->natts * sizeof(bool));
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, i);
-		JsonbValue	buffer;
-		JsonbValue *value = NULL;
-
-		if (!attr->attisdropped)
-			value = get_member(image, NameStr(attr->attname), &buffer);
-		isnull[i] = value == NULL || value->type == jbvNull;
-		if (!isnull[i])
-			values[i] = decode_value(attr, value);
-		else if (strcmp(NameStr(attr->attname), "repeats") == 0)
-			isnull[i] = false;
-	}
-	set_ids(rel, ids, values, isnull);
-	insert_values(rel, values, isnull);
-	table_close(rel, NoLock);
-}
-
-/* Fill in event_id, and request_id where the table has one (0 is null) */
-static void
-set_ids(Relation rel, const DgReceipt *ids, Datum *values, bool *isnull)
-{
-	int			column = column_number(rel, "event_id");
-
-	values[column - 1] = Int64GetDatum(ids->event_id);
-	isnull[column - 1] = false;
-	column = get_attnum(RelationGetRelid(rel), "request_id");
-	if (column != InvalidAttrNumber)
-	{
-		values[column - 1] = Int64GetDatum(ids->request_id);
-		isnull[column - 1] = ids->request_id == 0;
-	}
-}
-
-/* A value of an image as a value of its column; it is not null */
-static Datum
-decode_value(Form_pg_attribute attr, JsonbValue *value)
-{
-	Oid			input;
-	Oid			ioparam;
-
-	if (attr->atttypid == JSONBOID)
-		return JsonbPGetDatum(JsonbValueToJsonb(value));
-	getTypeInputInfo(attr->atttypid, &input, &ioparam);
-	return OidInputFunctionCall(input, value_text(value), ioparam,
-								attr->atttypmod);
-}
-
-/* A value of an image as text for an input function */
-static char *
-value_text(JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			elog(ERROR, "unexpected type of value in the image of a row: %d",
-				 (int) value->type);
-			return NULL;
-	}
-}
-
-/* Insert a row into an own table; nobody else looks after its constraints */
-static void
-insert_values(Relation rel, Datum *values, bool *isnull)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	HeapTuple	tuple;
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, i);
-
-		if (attr->attnotnull && isnull[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NOT_NULL_VIOLATION),
-					 errmsg("column \"%s\" of \"%s\" is missing in the record of an attempt",
-							NameStr(attr->attname),
-							RelationGetRelationName(rel))));
-	}
-	tuple = heap_form_tuple(desc, values, isnull);
-	CatalogTupleInsert(rel, tuple);
-	heap_freetuple(tuple);
 }
 
 /* Note the attempt, so that it is known when it is made again */
@@ -612,51 +485,15 @@ note_attempt(const Record *record, const DgReceipt *ids, TimestampTz now)
 	int			natts = RelationGetDescr(rel)->natts;
 	Datum	   *values = palloc0(natts * sizeof(Datum));
 	bool	   *isnull = palloc(natts * sizeof(bool));
-	int			fingerprint = column_number(rel, "fingerprint");
-	int			occurred_at = column_number(rel, "occurred_at");
+	int			fingerprint = dg_ownrow_column_number(rel, "fingerprint");
+	int			occurred_at = dg_ownrow_column_number(rel, "occurred_at");
 
 	memset(isnull, true, natts * sizeof(bool));
-	set_ids(rel, ids, values, isnull);
+	dg_ownrow_set_ids(rel, ids->event_id, ids->request_id, values, isnull);
 	values[fingerprint - 1] = record->fingerprint;
 	isnull[fingerprint - 1] = false;
 	values[occurred_at - 1] = TimestampTzGetDatum(now);
 	isnull[occurred_at - 1] = false;
-	insert_values(rel, values, isnull);
+	dg_ownrow_insert(rel, values, isnull);
 	table_close(rel, NoLock);
-}
-
-/*
- * Begin to look rows up by an index whose first column this is, on a snapshot
- * of this moment that has this transaction's own changes.
- */
-static SysScanDesc
-begin_lookup(Relation rel, const char *index, const char *column,
-			 RegProcedure equals, Datum value)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, column_number(rel, column), BTEqualStrategyNumber,
-				equals, value);
-	return systable_beginscan(rel, dg_own_relation(index), true, NULL, 1, &key);
-}
-
-/* Number of a column of an own table */
-static AttrNumber
-column_number(Relation rel, const char *column)
-{
-	AttrNumber	number = get_attnum(RelationGetRelid(rel), column);
-
-	/* should not happen */
-	if (number == InvalidAttrNumber)
-		elog(ERROR, "column \"%s\" of \"%s\" does not exist", column,
-			 RelationGetRelationName(rel));
-	return number;
-}
-
-/* A column of a row of an own table */
-static Datum
-get_column(Relation rel, HeapTuple tuple, const char *column, bool *isnull)
-{
-	return heap_getattr(tuple, column_number(rel, column),
-						RelationGetDescr(rel), isnull);
 }

@@ -29,6 +29,7 @@
 PG_FUNCTION_INFO_V1(delete_guard_ddl_end);
 
 static void classify(Node *parsetree, bool *structure, bool *keys);
+static bool makes_key(const Constraint *constraint);
 static List *relations_of_command(void);
 
 /*
@@ -90,11 +91,24 @@ classify(Node *parsetree, bool *structure, bool *keys)
 
 			if (cmd->subtype == AT_AttachPartition || cmd->subtype == AT_AddInherit)
 				*structure = true;
-			else if (cmd->subtype == AT_AddColumn || cmd->subtype == AT_AddConstraint ||
-					 cmd->subtype == AT_AddIndex)
-				*keys = true;
+			else if (cmd->subtype == AT_AddConstraint)
+				*keys |= makes_key(castNode(Constraint, cmd->def));
+			else if (cmd->subtype == AT_AddColumn)
+			{
+				ListCell   *con;
+
+				foreach(con, castNode(ColumnDef, cmd->def)->constraints)
+					*keys |= makes_key(lfirst_node(Constraint, con));
+			}
 		}
 	}
+}
+
+/* Does a constraint make a key that others can refer to? */
+static bool
+makes_key(const Constraint *constraint)
+{
+	return constraint->contype == CONSTR_PRIMARY || constraint->contype == CONSTR_UNIQUE;
 }
 
 /* The tables that the command made or changed, or made a unique index on */

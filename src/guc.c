@@ -32,6 +32,7 @@ int			dg_capture_limit = -1;
 bool		dg_enforce = true;
 
 static bool check_approval(char **newval, void **extra, GucSource source);
+static struct config_generic *approval_option(void);
 static void define_lifetimes(void);
 static void define_limits(void);
 
@@ -46,7 +47,7 @@ dg_guc_define(void)
 							   "One request number, or several separated by commas.  Cleared when the transaction ends.",
 							   &dg_approval, "", PGC_USERSET,
 							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   check_approval, NULL, NULL);
+							   check_approval, NULL, dg_approval_in_force);
 	DefineCustomStringVariable("delete_guard.claimed_user",
 							   "Name that the application states for the person it acts for.",
 							   "Stored with each event as an unverified claim.",
@@ -70,22 +71,30 @@ dg_guc_define(void)
 const char *
 dg_approval_in_force(void)
 {
-	struct config_generic *flag = NULL;
+	struct config_generic *flag;
 
 	if (dg_approval == NULL || dg_approval[0] == '\0')
 		return "";
+	flag = approval_option();
+	return flag && flag->stack ? dg_approval : "";
+}
+
+/* What the server knows of the setting */
+static struct config_generic *
+approval_option(void)
+{
 #ifdef DG_HAVE_FIND_OPTION
-	flag = find_option("delete_guard.approval", false, true, LOG);
+	return find_option("delete_guard.approval", false, true, LOG);
 #else
 	struct config_generic **variables = get_guc_variables();
 
 	for (int i = 0; i < GetNumConfigOptions(); i++)
 	{
 		if (strcmp(variables[i]->name, "delete_guard.approval") == 0)
-			flag = variables[i];
+			return variables[i];
 	}
+	return NULL;
 #endif
-	return flag && flag->stack ? dg_approval : "";
 }
 
 /* How long a request waits for approval, and an approval for its use */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue.c
- *	  shared memory between backends and the recorder of a database
+ *	  shared memory between backends and the recorder of a database: its life,
+ *	  and the side of the backends; desk.c is the side of the recorder
  *
  * Words.  A "record" is a run of bytes that a backend hands over and a
  * recorder stores; nothing here looks into it.  A "slot" carries one record
@@ -38,18 +39,9 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "queue.h"
-#include "storage/dsm.h"
+#include "queueshm.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
-#include "utils/timestamp.h"
-
-/* Databases that can have a recorder at one time */
-#define DESKS 64
-
-/* A slot's part of the arena; larger records get a segment of their own */
-#define PAGE_BYTES 8192
 
 /* All larger records together may take so much shared memory */
 #define LARGE_LIMIT ((Size) 256 * 1024 * 1024)
@@ -57,84 +49,19 @@
 /* A recorder that has not come by then is taken for lost */
 #define START_LIMIT_MS 1000
 
-/* So many recorders may die with a record before it is given up */
-#define MAX_DEATHS 2
-
-typedef enum SlotState
-{
-	SLOT_FREE,
-	SLOT_FILLED,
-	SLOT_TAKEN,
-	SLOT_ANSWERED,
-	SLOT_ABANDONED
-} SlotState;
-
-typedef struct Slot
-{
-	uint8		state;			/* SlotState */
-	uint8		status;			/* DgReceiptStatus, once answered */
-	uint8		deaths;			/* recorders that died while it was taken */
-	Oid			dboid;
-	uint32		length;
-	dsm_handle	large;			/* own segment; invalid: in the arena */
-	Latch	   *owner;			/* of the backend that waits */
-	int64		event_id;
-	int64		request_id;
-} Slot;
-
-typedef enum DeskState
-{
-	DESK_EMPTY,
-	DESK_STARTING,
-	DESK_MANNED
-} DeskState;
-
-typedef struct Desk
-{
-	Oid			dboid;
-	DeskState	state;
-	uint32		generation;		/* tells one recorder from the next */
-	bool		room_wanted;	/* somebody lacks a worker slot */
-	Latch	   *latch;			/* of the recorder, while manned */
-	TimestampTz since;			/* when it was started */
-} Desk;
-
-typedef struct Queue
-{
-	LWLock		lock;
-	dsm_handle	arena;
-	uint32		last_generation;
-	Size		large_bytes;	/* in segments of their own */
-	DgQueueCounters counters;
-	Desk		desks[DESKS];
-	Slot		slots[DG_QUEUE_SLOTS];
-} Queue;
-
-/* What this process works on; set by dg_queue_attach for its life */
-static Queue *queue = NULL;
-static char *arena = NULL;
+DgQueue    *dg_queue = NULL;
+char	   *dg_queue_arena = NULL;
 
 /* In a backend: segment of the record on its way, if that is a large one */
 static dsm_segment *large_segment = NULL;
 
-/* In a recorder: its desk, NULL if it has none or left it; is it connected? */
-static Desk *my_desk = NULL;
-static bool my_desk_ready = false;
-
 static void init_queue(DG_SHARED_INIT_ARGS);
 static void attach_arena(void);
-static void fill_slot(Slot *slot, Oid dboid, Size length);
+static void fill_slot(DgQueueSlot *slot, Oid dboid, Size length);
 static int	find_free_slot(Size large_length);
-static void free_slot(Slot *slot);
 static void drop_large_segment(void);
-static void find_data(DgQueueItem *item);
-static Desk *find_desk(Oid dboid);
-static bool start_is_stale(const Desk *desk);
-static void read_receipt(Slot *slot, DgReceipt *receipt);
-static Latch *answer_slot(Slot *slot, const DgReceipt *receipt);
-static void set_latches(Latch **latches, int nlatches);
-static Latch *put_back(Slot *slot);
-static void recorder_gone(int code, Datum arg);
+static bool start_is_stale(const DgQueueDesk *desk);
+static void read_receipt(DgQueueSlot *slot, DgReceipt *receipt);
 
 /*
  * Bytes of main shared memory for a postmaster that preloads the library.
@@ -142,7 +69,7 @@ static void recorder_gone(int code, Datum arg);
 Size
 dg_queue_shmem_size(void)
 {
-	return MAXALIGN(sizeof(Queue));
+	return MAXALIGN(sizeof(DgQueue));
 }
 
 /*
@@ -153,10 +80,10 @@ dg_queue_shmem_size(void)
 void
 dg_queue_attach(void)
 {
-	if (arena != NULL)
+	if (dg_queue_arena != NULL)
 		return;
-	dg_shared_memory(queue, "delete_guard", sizeof(Queue), init_queue);
-	dg_name_tranche(queue->lock.tranche, "delete_guard");
+	dg_shared_memory(dg_queue, "delete_guard", sizeof(DgQueue), init_queue);
+	dg_name_tranche(dg_queue->lock.tranche, "delete_guard");
 	attach_arena();
 }
 
@@ -164,9 +91,9 @@ dg_queue_attach(void)
 static void
 init_queue(DG_SHARED_INIT_ARGS)
 {
-	Queue	   *new_queue = (Queue *) state;
+	DgQueue    *new_queue = (DgQueue *) state;
 
-	memset(new_queue, 0, sizeof(Queue));
+	memset(new_queue, 0, sizeof(DgQueue));
 	LWLockInitialize(&new_queue->lock, dg_new_tranche("delete_guard"));
 }
 
@@ -176,20 +103,20 @@ attach_arena(void)
 {
 	dsm_segment *segment;
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	if (queue->arena != DSM_HANDLE_INVALID)
-		segment = dsm_attach(queue->arena);
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	if (dg_queue->arena != DSM_HANDLE_INVALID)
+		segment = dsm_attach(dg_queue->arena);
 	else
 	{
-		segment = dsm_create((Size) DG_QUEUE_SLOTS * PAGE_BYTES, 0);
+		segment = dsm_create((Size) DG_QUEUE_SLOTS * DG_QUEUE_PAGE_BYTES, 0);
 		dsm_pin_segment(segment);
-		queue->arena = dsm_segment_handle(segment);
+		dg_queue->arena = dsm_segment_handle(segment);
 	}
-	LWLockRelease(&queue->lock);
+	LWLockRelease(&dg_queue->lock);
 	if (segment == NULL)
 		elog(ERROR, "unexpected end of a pinned segment");
 	dsm_pin_mapping(segment);
-	arena = dsm_segment_address(segment);
+	dg_queue_arena = dsm_segment_address(segment);
 }
 
 /*
@@ -199,9 +126,9 @@ void
 dg_queue_counters(DgQueueCounters *counters)
 {
 	dg_queue_attach();
-	LWLockAcquire(&queue->lock, LW_SHARED);
-	*counters = queue->counters;
-	LWLockRelease(&queue->lock);
+	LWLockAcquire(&dg_queue->lock, LW_SHARED);
+	*counters = dg_queue->counters;
+	LWLockRelease(&dg_queue->lock);
 }
 
 /*
@@ -225,21 +152,21 @@ dg_queue_put(Oid dboid, const void *data, Size length)
 	int			index;
 
 	Assert(dg_queue_accepts(length) && large_segment == NULL);
-	if (length > PAGE_BYTES)
+	if (length > DG_QUEUE_PAGE_BYTES)
 	{
 		large_segment = dsm_create(length, 0);
 		memcpy(dsm_segment_address(large_segment), data, length);
 	}
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
 	index = find_free_slot(large_segment != NULL ? length : 0);
 	if (index >= 0)
 	{
 		if (large_segment == NULL)
-			memcpy(arena + (Size) index * PAGE_BYTES, data, length);
-		fill_slot(&queue->slots[index], dboid, length);
+			memcpy(dg_queue_arena + (Size) index * DG_QUEUE_PAGE_BYTES, data, length);
+		fill_slot(&dg_queue->slots[index], dboid, length);
 	}
-	LWLockRelease(&queue->lock);
+	LWLockRelease(&dg_queue->lock);
 
 	if (index < 0)
 		drop_large_segment();
@@ -253,11 +180,11 @@ dg_queue_put(Oid dboid, const void *data, Size length)
 static int
 find_free_slot(Size large_length)
 {
-	if (queue->large_bytes + large_length > LARGE_LIMIT)
+	if (dg_queue->large_bytes + large_length > LARGE_LIMIT)
 		return -1;
 	for (int i = 0; i < DG_QUEUE_SLOTS; i++)
 	{
-		if (queue->slots[i].state == SLOT_FREE)
+		if (dg_queue->slots[i].state == DG_SLOT_FREE)
 			return i;
 	}
 	return -1;
@@ -265,27 +192,27 @@ find_free_slot(Size large_length)
 
 /* Make a free slot a filled one.  Caller holds the lock. */
 static void
-fill_slot(Slot *slot, Oid dboid, Size length)
+fill_slot(DgQueueSlot *slot, Oid dboid, Size length)
 {
-	memset(slot, 0, sizeof(Slot));
+	memset(slot, 0, sizeof(DgQueueSlot));
 	slot->dboid = dboid;
 	slot->length = (uint32) length;
 	slot->owner = MyLatch;
 	if (large_segment != NULL)
 	{
 		slot->large = dsm_segment_handle(large_segment);
-		queue->large_bytes += length;
+		dg_queue->large_bytes += length;
 	}
-	slot->state = SLOT_FILLED;
+	slot->state = DG_SLOT_FILLED;
 }
 
 /* Make any slot a free one.  Caller holds the lock. */
-static void
-free_slot(Slot *slot)
+void
+dg_queue_free_slot(DgQueueSlot *slot)
 {
 	if (slot->large != DSM_HANDLE_INVALID)
-		queue->large_bytes -= slot->length;
-	slot->state = SLOT_FREE;
+		dg_queue->large_bytes -= slot->length;
+	slot->state = DG_SLOT_FREE;
 }
 
 /* Detach from the segment of a large record, if there is one */
@@ -306,11 +233,11 @@ dg_queue_collect(int slot, DgReceipt *receipt)
 {
 	bool		answered;
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	answered = queue->slots[slot].state == SLOT_ANSWERED;
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	answered = dg_queue->slots[slot].state == DG_SLOT_ANSWERED;
 	if (answered)
-		read_receipt(&queue->slots[slot], receipt);
-	LWLockRelease(&queue->lock);
+		read_receipt(&dg_queue->slots[slot], receipt);
+	LWLockRelease(&dg_queue->lock);
 	if (answered)
 		drop_large_segment();
 	return answered;
@@ -323,32 +250,32 @@ dg_queue_collect(int slot, DgReceipt *receipt)
 bool
 dg_queue_withdraw(int slot, DgReceipt *receipt)
 {
-	Slot	   *mine = &queue->slots[slot];
+	DgQueueSlot *mine = &dg_queue->slots[slot];
 	bool		answered = false;
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	if (mine->state == SLOT_ANSWERED)
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	if (mine->state == DG_SLOT_ANSWERED)
 	{
 		answered = true;
 		read_receipt(mine, receipt);
 	}
-	else if (mine->state == SLOT_FILLED)
-		free_slot(mine);
-	else if (mine->state == SLOT_TAKEN)
-		mine->state = SLOT_ABANDONED;
-	LWLockRelease(&queue->lock);
+	else if (mine->state == DG_SLOT_FILLED)
+		dg_queue_free_slot(mine);
+	else if (mine->state == DG_SLOT_TAKEN)
+		mine->state = DG_SLOT_ABANDONED;
+	LWLockRelease(&dg_queue->lock);
 	drop_large_segment();
 	return answered;
 }
 
 /* Read an answered slot's receipt and free the slot.  Caller holds the lock. */
 static void
-read_receipt(Slot *slot, DgReceipt *receipt)
+read_receipt(DgQueueSlot *slot, DgReceipt *receipt)
 {
 	receipt->status = (DgReceiptStatus) slot->status;
 	receipt->event_id = slot->event_id;
 	receipt->request_id = slot->request_id;
-	free_slot(slot);
+	dg_queue_free_slot(slot);
 }
 
 /*
@@ -358,11 +285,11 @@ read_receipt(Slot *slot, DgReceipt *receipt)
 void
 dg_queue_count_not_stored(void)
 {
-	if (queue == NULL)
+	if (dg_queue == NULL)
 		return;
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	queue->counters.not_stored++;
-	LWLockRelease(&queue->lock);
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	dg_queue->counters.not_stored++;
+	LWLockRelease(&dg_queue->lock);
 }
 
 /*
@@ -375,24 +302,24 @@ dg_queue_call_worker(Oid dboid, uint32 *generation)
 {
 	DgQueueCall result = DG_CALL_PRESENT;
 	Latch	   *latch = NULL;
-	Desk	   *desk;
+	DgQueueDesk *desk;
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	desk = find_desk(dboid);
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	desk = dg_queue_find_desk(dboid);
 	if (desk == NULL)
 		result = DG_CALL_NO_ROOM;
-	else if (desk->state == DESK_MANNED)
+	else if (desk->state == DG_DESK_MANNED)
 		latch = desk->latch;
-	else if (desk->state == DESK_EMPTY || start_is_stale(desk))
+	else if (desk->state == DG_DESK_EMPTY || start_is_stale(desk))
 	{
 		desk->dboid = dboid;
-		desk->state = DESK_STARTING;
-		desk->generation = *generation = ++queue->last_generation;
+		desk->state = DG_DESK_STARTING;
+		desk->generation = *generation = ++dg_queue->last_generation;
 		desk->room_wanted = false;
 		desk->since = GetCurrentTimestamp();
 		result = DG_CALL_START;
 	}
-	LWLockRelease(&queue->lock);
+	LWLockRelease(&dg_queue->lock);
 
 	if (latch != NULL)
 		SetLatch(latch);
@@ -402,16 +329,16 @@ dg_queue_call_worker(Oid dboid, uint32 *generation)
 /*
  * Desk of a database, else an empty one, else NULL.  Caller holds the lock.
  */
-static Desk *
-find_desk(Oid dboid)
+DgQueueDesk *
+dg_queue_find_desk(Oid dboid)
 {
-	Desk	   *empty = NULL;
+	DgQueueDesk *empty = NULL;
 
-	for (int i = 0; i < DESKS; i++)
+	for (int i = 0; i < DG_QUEUE_DESKS; i++)
 	{
-		Desk	   *desk = &queue->desks[i];
+		DgQueueDesk *desk = &dg_queue->desks[i];
 
-		if (desk->state == DESK_EMPTY)
+		if (desk->state == DG_DESK_EMPTY)
 			empty = desk;
 		else if (desk->dboid == dboid)
 			return desk;
@@ -421,7 +348,7 @@ find_desk(Oid dboid)
 
 /* Has a recorder been starting for too long (or from a future clock)? */
 static bool
-start_is_stale(const Desk *desk)
+start_is_stale(const DgQueueDesk *desk)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -437,18 +364,18 @@ start_is_stale(const Desk *desk)
 void
 dg_queue_worker_missing(Oid dboid, uint32 generation, bool counted)
 {
-	Desk	   *desk;
+	DgQueueDesk *desk;
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	desk = find_desk(dboid);
-	if (desk != NULL && desk->state == DESK_STARTING &&
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	desk = dg_queue_find_desk(dboid);
+	if (desk != NULL && desk->state == DG_DESK_STARTING &&
 		desk->generation == generation)
 	{
-		desk->state = DESK_EMPTY;
+		desk->state = DG_DESK_EMPTY;
 		if (counted)
-			queue->counters.worker_failures++;
+			dg_queue->counters.worker_failures++;
 	}
-	LWLockRelease(&queue->lock);
+	LWLockRelease(&dg_queue->lock);
 }
 
 /*
@@ -458,260 +385,31 @@ dg_queue_worker_missing(Oid dboid, uint32 generation, bool counted)
 void
 dg_queue_ask_for_room(Oid dboid)
 {
-	Latch	   *latches[DESKS];
+	Latch	   *latches[DG_QUEUE_DESKS];
 	int			nlatches = 0;
 
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < DESKS; i++)
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < DG_QUEUE_DESKS; i++)
 	{
-		Desk	   *desk = &queue->desks[i];
+		DgQueueDesk *desk = &dg_queue->desks[i];
 
-		if (desk->state == DESK_MANNED && desk->dboid != dboid)
+		if (desk->state == DG_DESK_MANNED && desk->dboid != dboid)
 		{
 			desk->room_wanted = true;
 			latches[nlatches++] = desk->latch;
 		}
 	}
-	LWLockRelease(&queue->lock);
-	set_latches(latches, nlatches);
+	LWLockRelease(&dg_queue->lock);
+	dg_queue_set_latches(latches, nlatches);
 }
 
 /* Set each latch that is not NULL.  Caller has released the lock. */
-static void
-set_latches(Latch **latches, int nlatches)
+void
+dg_queue_set_latches(Latch **latches, int nlatches)
 {
 	for (int i = 0; i < nlatches; i++)
 	{
 		if (latches[i] != NULL)
 			SetLatch(latches[i]);
 	}
-}
-
-/*
- * A recorder takes its desk.  Returns false if it was not waited for any
- * longer; it then has to end.  When this process ends without dg_queue_leave,
- * its desk is emptied and its records are given to the next recorder.
- */
-bool
-dg_queue_enter(Oid dboid, uint32 generation)
-{
-	Desk	   *desk;
-
-	before_shmem_exit(recorder_gone, (Datum) 0);
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	desk = find_desk(dboid);
-	if (desk != NULL && desk->state == DESK_STARTING &&
-		desk->generation == generation)
-	{
-		desk->state = DESK_MANNED;
-		desk->latch = MyLatch;
-		my_desk = desk;
-	}
-	LWLockRelease(&queue->lock);
-	return my_desk != NULL;
-}
-
-/*
- * The recorder is connected and can work.  One that ends before this fails
- * the records that wait for it: the next would fare no better.
- */
-void
-dg_queue_ready(void)
-{
-	my_desk_ready = true;
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	queue->counters.worker_starts++;
-	LWLockRelease(&queue->lock);
-}
-
-/*
- * Take the records that wait for this recorder.  Each has to be answered.  One
- * that is withdrawn at this very moment may come without data.
- */
-int
-dg_queue_take(DgQueueItem *items, int max)
-{
-	int			n = 0;
-
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < DG_QUEUE_SLOTS && n < max; i++)
-	{
-		Slot	   *slot = &queue->slots[i];
-
-		if (slot->state != SLOT_FILLED || slot->dboid != my_desk->dboid)
-			continue;
-		slot->state = SLOT_TAKEN;
-		memset(&items[n], 0, sizeof(DgQueueItem));
-		items[n].slot = i;
-		items[n++].length = slot->length;
-	}
-	LWLockRelease(&queue->lock);
-
-	for (int i = 0; i < n; i++)
-		find_data(&items[i]);
-	return n;
-}
-
-/* Point a taken item at its bytes; that part of its slot does not change */
-static void
-find_data(DgQueueItem *item)
-{
-	dsm_handle	large = queue->slots[item->slot].large;
-
-	if (large == DSM_HANDLE_INVALID)
-		item->data = arena + (Size) item->slot * PAGE_BYTES;
-	else
-	{
-		item->segment = dsm_attach(large);
-		if (item->segment != NULL)
-			item->data = dsm_segment_address(item->segment);
-	}
-}
-
-/*
- * Answer records that were taken, and wake those who wait for them.  Sets
- * late where nobody does any more.
- */
-void
-dg_queue_answer(DgQueueItem *items, int nitems)
-{
-	Latch	   *latches[DG_QUEUE_SLOTS];
-
-	Assert(nitems <= DG_QUEUE_SLOTS);
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < nitems; i++)
-	{
-		DgQueueItem *item = &items[i];
-
-		latches[i] = answer_slot(&queue->slots[item->slot], &item->receipt);
-		item->late = latches[i] == NULL;
-		if (item->receipt.status != DG_RECEIPT_STORED)
-			continue;
-		if (item->repeat)
-			queue->counters.repeats++;
-		else
-			queue->counters.stored++;
-	}
-	LWLockRelease(&queue->lock);
-
-	set_latches(latches, nitems);
-	for (int i = 0; i < nitems; i++)
-	{
-		if (items[i].segment != NULL)
-			dsm_detach(items[i].segment);
-	}
-}
-
-/*
- * Put a receipt into a taken slot, or free it if it was abandoned.  Returns
- * the latch to set, or NULL.  Caller holds the lock.
- */
-static Latch *
-answer_slot(Slot *slot, const DgReceipt *receipt)
-{
-	if (slot->state == SLOT_ABANDONED)
-	{
-		free_slot(slot);
-		return NULL;
-	}
-	slot->status = (uint8) receipt->status;
-	slot->event_id = receipt->event_id;
-	slot->request_id = receipt->request_id;
-	slot->state = SLOT_ANSWERED;
-	return slot->owner;
-}
-
-/*
- * The recorder wants to end.  Returns false, and it has to stay, if records
- * wait; else its desk is empty, and whoever comes now starts another.
- */
-bool
-dg_queue_leave(void)
-{
-	bool		leave = true;
-
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < DG_QUEUE_SLOTS; i++)
-	{
-		if (queue->slots[i].state == SLOT_FILLED &&
-			queue->slots[i].dboid == my_desk->dboid)
-			leave = false;
-	}
-	if (leave)
-	{
-		my_desk->state = DESK_EMPTY;
-		my_desk = NULL;
-	}
-	LWLockRelease(&queue->lock);
-	return leave;
-}
-
-/*
- * Has somebody asked this recorder to end if it is idle?
- */
-bool
-dg_queue_room_wanted(void)
-{
-	return my_desk->room_wanted;
-}
-
-/*
- * At exit of a recorder that has not left its desk: an error, or it was
- * terminated.  Its transaction has been aborted by now, as callbacks run last
- * in, first out.
- */
-static void
-recorder_gone(int code, Datum arg)
-{
-	Latch	   *latches[DG_QUEUE_SLOTS];
-	Oid			dboid;
-
-	if (my_desk == NULL)
-		return;
-
-	LWLockAcquire(&queue->lock, LW_EXCLUSIVE);
-	dboid = my_desk->dboid;
-	my_desk->state = DESK_EMPTY;
-	my_desk = NULL;
-	queue->counters.worker_failures++;
-	for (int i = 0; i < DG_QUEUE_SLOTS; i++)
-	{
-		latches[i] = NULL;
-		if (queue->slots[i].dboid == dboid)
-			latches[i] = put_back(&queue->slots[i]);
-	}
-	LWLockRelease(&queue->lock);
-	set_latches(latches, DG_QUEUE_SLOTS);
-}
-
-/*
- * Give a slot of a recorder that is gone to the next one, or answer it if that
- * has no sense.  Returns the latch to set, or NULL.  Caller holds the lock.
- */
-static Latch *
-put_back(Slot *slot)
-{
-	DgReceipt	receipt = {DG_RECEIPT_FAILED, 0, 0};
-
-	switch ((SlotState) slot->state)
-	{
-		case SLOT_FREE:
-		case SLOT_ANSWERED:
-			return NULL;
-		case SLOT_FILLED:
-			if (my_desk_ready)
-				return slot->owner;
-			receipt.status = DG_RECEIPT_NO_WORKER;
-			break;
-		case SLOT_TAKEN:
-			if (++slot->deaths < MAX_DEATHS)
-			{
-				slot->state = SLOT_FILLED;
-				return slot->owner;
-			}
-			break;
-		case SLOT_ABANDONED:
-			break;
-	}
-	return answer_slot(slot, &receipt);
 }

@@ -36,7 +36,7 @@ typedef struct DgQueueItem
 	int			slot;
 	const void *data;			/* in shared memory, MAXALIGNed, unchanging */
 	Size		length;
-	dsm_segment *segment;		/* of a large record; for queue.c only */
+	dsm_segment *segment;		/* of a large record; for desk.c only */
 	DgReceipt	receipt;		/* what to answer */
 	bool		repeat;			/* counted on an older event, not stored anew */
 	bool		late;			/* out: answered when nobody waited any more */
@@ -76,7 +76,7 @@ extern void dg_queue_worker_missing(Oid dboid, uint32 generation,
 									bool counted);
 extern void dg_queue_ask_for_room(Oid dboid);
 
-/* the recorder */
+/* the recorder; in desk.c */
 extern bool dg_queue_enter(Oid dboid, uint32 generation);
 extern void dg_queue_ready(void);
 extern int	dg_queue_take(DgQueueItem *items, int max);

@@ -37,6 +37,7 @@
 #include "event.h"
 #include "radius.h"
 #include "recorder.h"
+#include "sql.h"
 #include "refusal.h"
 #include "steps.h"
 
@@ -55,6 +56,7 @@ static char *message_detail(const DgRemoval *removal, const DgVerdict *verdict,
 							const int64 *counts);
 static char *message_hint(const DgRemoval *removal, const DgReceipt *receipt,
 						  const int64 *counts);
+static bool is_decided(int64 request_id);
 static bool request_is_usable(const DgRemoval *removal, int64 request_id);
 static char *row_sentence(const DgRemoval *removal, const char *key, const int64 *counts);
 static char *key_text(const DgRemoval *removal, int row);
@@ -311,10 +313,32 @@ message_hint(const DgRemoval *removal, const DgReceipt *receipt, const int64 *co
 static bool
 request_is_usable(const DgRemoval *removal, int64 request_id)
 {
-	DgRequest  *request = dg_request_load(request_id);
+	DgRequest  *request;
 
+	if (!is_decided(request_id))
+		return false;
+	request = dg_request_load(request_id);
 	return request && dg_request_problem(request, removal->operation,
 										 removal->table->protection.relid) == NULL;
+}
+
+/* Has anything been decided on a request?  Most are new, and this is cheap. */
+static bool
+is_decided(int64 request_id)
+{
+	Relation	rel = table_open(dg_own_relation("decision"), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, get_attnum(RelationGetRelid(rel), "request_id"),
+				BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(request_id));
+	scan = systable_beginscan(rel, dg_own_relation("decision_request"), true,
+							  NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 /* "To remove an association, delete from ... instead.  ", or nothing */

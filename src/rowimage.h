@@ -11,6 +11,8 @@
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
 
+#include "jsonbwrite.h"			/* for dg_jsonb_array() too */
+
 /* Encoder for rows of one tuple descriptor; opaque */
 typedef struct DgImager DgImager;
 
@@ -25,7 +27,6 @@ extern Jsonb *dg_imager_encode(DgImager *imager, TupleTableSlot *slot,
 							   bytea **apart);
 extern Jsonb *dg_imager_encode_values(DgImager *imager, const Datum *values,
 									  const bool *isnull, bytea **apart);
-extern Jsonb *dg_jsonb_array(Jsonb *const *elements, int nelements);
 extern void dg_digest(const void *data, Size len,
 					  uint8 digest[DG_DIGEST_LEN]);
 
