@@ -119,7 +119,8 @@ dg_is_armed(Oid relid)
 {
 	ListCell   *lc;
 
-	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	/* no locks: a parallel restore holds stronger ones on the others */
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		if (!OidIsValid(get_trigger_oid(lfirst_oid(lc), DG_TRIGGER_TRUNCATE, true)))
 			return false;
