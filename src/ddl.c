@@ -10,8 +10,10 @@
  * declared references are stored under their new names.
  *
  * A dump brings the triggers along, one by one.  So as not to make what a restore
- * is about to make, a table without our delete trigger is left alone, and a new
- * key has triggers made again only if all of them are there.
+ * is about to make, a table without our delete trigger is left alone, a new key
+ * has triggers made again only if all of them are there, and a session of
+ * pg_restore, which tells its name, is not followed at all: several of them may
+ * be at work on one table at a time.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +24,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "arm.h"
 #include "catalog.h"
@@ -50,7 +53,8 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 						"delete_guard._ddl_end")));
 	classify(((EventTriggerData *) fcinfo->context)->parsetree, &structure, &keys);
 	renamed = IsA(((EventTriggerData *) fcinfo->context)->parsetree, RenameStmt);
-	if (IsBinaryUpgrade || dg_arming() || !(structure || keys || renamed))
+	if (IsBinaryUpgrade || dg_arming() || !(structure || keys || renamed) ||
+		(application_name && strcmp(application_name, "pg_restore") == 0))
 		PG_RETURN_NULL();
 	foreach(lc, relations_of_command())
 	{
