@@ -150,9 +150,21 @@ report_coverage() {
         awk -F"[':%]" '/^File .src/ {f = $2} /^Lines/ && f {printf "%-28s %6.1f %%\n", f, $2; f = ""}'
 }
 
+# The failed tests by name, close to the end, where a cut log still shows them.
+list_failed() {
+    local kind
+    for kind in "${RAN[@]}"; do
+        [ "${FAILED[$kind]}" = 0 ] ||
+            awk -v kind="$kind" '/^t\/.*\.pl \.\./ {file = $1 " "}
+                /^not ok|\.\.\. (failed|FAILED)|^ *# *(died|Tests were run)|Dubious|timed out/ {
+                    if (++n <= 40) print "failed: " kind ": " file substr($0, 1, 200)}' "$SCRATCH/$kind.log"
+    done
+}
+
 summary() {
     local kind p=0 f=0 s=0
     say ""
+    list_failed
     printf '%-10s %7s %7s %8s\n' kind passed failed skipped
     for kind in "${RAN[@]}"; do
         printf '%-10s %7d %7d %8d\n' "$kind" "${PASSED[$kind]}" "${FAILED[$kind]}" "${SKIPPED[$kind]}"
