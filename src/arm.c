@@ -32,11 +32,13 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -59,6 +61,7 @@ static void drop_trigger(Oid relid, const char *name);
 static void drop_delete_trigger_unless(Oid relid, bool transition_table);
 static void arm_own_keys(Oid relid, Oid root);
 static char *changed_condition(Oid relid, List *attnums);
+static List *unique_columns(Oid relid);
 static List *key_candidates(Oid relid);
 static void run(const char *statement);
 
@@ -111,21 +114,55 @@ arm_hierarchy(List *relids, Oid root, bool only_missing)
 }
 
 /*
- * Has every relation of the hierarchy its triggers?  (The truncate trigger's
- * name is the last, and so is restored last from a dump.)
+ * Has every relation of the hierarchy the triggers that all have?  No locks: a
+ * parallel restore holds stronger ones on the others.
  */
 bool
 dg_is_armed(Oid relid)
 {
+	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY,
+		DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_UPDATE};
 	ListCell   *lc;
 
-	/* no locks: a parallel restore holds stronger ones on the others */
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (!OidIsValid(get_trigger_oid(lfirst_oid(lc), DG_TRIGGER_TRUNCATE, true)))
-			return false;
+		for (int i = 0; i < lengthof(names); i++)
+		{
+			if (!OidIsValid(get_trigger_oid(lfirst_oid(lc), names[i], true)))
+				return false;
+		}
 	}
 	return true;
+}
+
+/*
+ * Do the key triggers of a relation fire for every column that has a unique
+ * index?  Looks at this relation only, as its partitions and siblings may be
+ * locked by others who do the same.
+ */
+bool
+dg_keys_watched(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	Bitmapset  *watched = NULL;
+	bool		result = true;
+	ListCell   *lc;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgqual && (strcmp(trigger->tgname, DG_TRIGGER_KEY) == 0 ||
+								strcmp(trigger->tgname, DG_TRIGGER_KEY_OWN) == 0))
+			pull_varattnos(stringToNode(trigger->tgqual), PRS2_OLD_VARNO, &watched);
+	}
+	relation_close(rel, AccessShareLock);
+	foreach(lc, unique_columns(relid))
+	{
+		if (!bms_is_member(lfirst_int(lc) - FirstLowInvalidHeapAttributeNumber, watched))
+			result = false;
+	}
+	return result;
 }
 
 /*
@@ -336,15 +373,11 @@ changed_condition(Oid relid, List *attnums)
 	return buf.data;
 }
 
-/*
- * Columns of every unique index (a foreign key can be declared on each), and
- * those that references use today.  List of attribute numbers.
- */
+/* Columns of every unique index; list of attribute numbers */
 static List *
-key_candidates(Oid relid)
+unique_columns(Oid relid)
 {
 	Relation	rel = relation_open(relid, AccessShareLock);
-	DgTable    *table;
 	List	   *result = NIL;
 	ListCell   *lc;
 
@@ -360,11 +393,23 @@ key_candidates(Oid relid)
 		}
 		index_close(index, AccessShareLock);
 	}
-	table = dg_table_acquire(relid);
+	relation_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * Columns that a foreign key can be declared on, and those that references use
+ * today.  List of attribute numbers.
+ */
+static List *
+key_candidates(Oid relid)
+{
+	List	   *result = unique_columns(relid);
+	DgTable    *table = dg_table_acquire(relid);
+
 	for (int i = 0; i < table->nkey_columns; i++)
 		result = list_append_unique_int(result, table->key_columns[i]);
 	dg_table_release(table);
-	relation_close(rel, AccessShareLock);
 	return result;
 }
 

@@ -21,6 +21,7 @@
 extern void dg_arm(Oid relid);
 extern void dg_arm_new(Oid relid);
 extern bool dg_is_armed(Oid relid);
+extern bool dg_keys_watched(Oid relid);
 extern bool dg_arming(void);
 extern void dg_disarm(Oid relid);
 extern List *dg_hierarchy(Oid relid);

@@ -9,11 +9,11 @@
  * that are not protected are looked up and left alone.  Renamed columns of
  * declared references are stored under their new names.
  *
- * A dump brings the triggers along, one by one.  So as not to make what a restore
- * is about to make, a table without our delete trigger is left alone, a new key
- * has triggers made again only if all of them are there, and a session of
- * pg_restore, which tells its name, is not followed at all: several of them may
- * be at work on one table at a time.
+ * A dump brings the triggers along, one by one, and several sessions of a
+ * parallel restore may be at work on one table at a time.  So as not to make what
+ * a restore is about to make, a table without our delete trigger is left alone,
+ * and a new key has triggers made again only if all of them are there and do not
+ * watch its columns yet, as triggers from a dump do.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,7 +24,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
 
 #include "arm.h"
 #include "catalog.h"
@@ -53,8 +52,7 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 						"delete_guard._ddl_end")));
 	classify(((EventTriggerData *) fcinfo->context)->parsetree, &structure, &keys);
 	renamed = IsA(((EventTriggerData *) fcinfo->context)->parsetree, RenameStmt);
-	if (IsBinaryUpgrade || dg_arming() || !(structure || keys || renamed) ||
-		(application_name && strcmp(application_name, "pg_restore") == 0))
+	if (IsBinaryUpgrade || dg_arming() || !(structure || keys || renamed))
 		PG_RETURN_NULL();
 	foreach(lc, relations_of_command())
 	{
@@ -68,7 +66,8 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 
 		if (!dg_protection_find(lfirst_oid(lc), &protection))
 			continue;
-		if (keys && dg_is_armed(protection.relid))
+		if (keys && dg_is_armed(protection.relid) &&
+			!dg_keys_watched(lfirst_oid(lc)))
 			dg_arm(protection.relid);
 		else if (structure &&
 				 OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)))
