@@ -10,6 +10,7 @@
 
 #include "utils/jsonb.h"
 
+extern bool dg_alert_is_due(const char *operation, const char *outcome);
 extern void dg_alert_raise(Jsonb *event_image, int64 event_id,
 						   int64 request_id);
 

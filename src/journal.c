@@ -72,7 +72,8 @@ dg_journal_reserve(void)
 }
 
 /*
- * Insert an event under a reserved number; with alert, raise one too.
+ * Insert an event under a reserved number, and raise an alert if one is due,
+ * or if alert says so.
  */
 void
 dg_journal_event(int64 event_id, const DgEvent *event, bool alert)
@@ -89,7 +90,7 @@ dg_journal_event(int64 event_id, const DgEvent *event, bool alert)
 	CatalogTupleInsert(rel, tuple);
 	heap_freetuple(tuple);
 	table_close(rel, NoLock);
-	if (alert)
+	if (alert || dg_alert_is_due(event->operation, event->outcome))
 		dg_alert_raise(dg_event_encode(values, isnull), event_id, event->request_id);
 }
 

@@ -247,7 +247,7 @@ pending_finish(DgPending *pending_event)
 	event.parts = dg_jsonb_array(parts, list_length(pending_event->parts));
 	if (stored < pending_event->nrows)
 		event.details = dg_images_cut(stored);
-	dg_journal_event(pending_event->event_id, &event, dg_outcome_alerts(event.outcome));
+	dg_journal_event(pending_event->event_id, &event, false);
 	dlist_delete(&pending_event->node);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(pending_event->context);

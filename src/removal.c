@@ -322,7 +322,7 @@ dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
 	stored = journal_images(removal, source, event_id);
 	if (stored < removal->nrows)
 		event.details = dg_images_cut(stored);
-	dg_journal_event(event_id, &event, dg_outcome_alerts(event.outcome));
+	dg_journal_event(event_id, &event, false);
 }
 
 /* Write the images of all rows, up to the limit; returns how many */
@@ -382,16 +382,6 @@ dg_removal_request(const DgRemoval *removal, const DgVerdict *verdict)
 	if (verdict->used != NIL)
 		return linitial(verdict->used);
 	return removal->ncovered > 0 ? &removal->covering : NULL;
-}
-
-/*
- * Does somebody have to be told of an event with this outcome?
- */
-bool
-dg_outcome_alerts(const char *outcome)
-{
-	return strcmp(outcome, DG_OUTCOME_LOGGED) != 0 &&
-		strcmp(outcome, DG_OUTCOME_REPLICATED) != 0;
 }
 
 /*

@@ -36,7 +36,6 @@ extern const DgRequest *dg_removal_request(const DgRemoval *removal,
 extern void dg_removal_journal(DgRemoval *removal, DgVerdict *verdict,
 							   DgRowSource *source);
 extern void dg_source_end(DgRowSource *source);
-extern bool dg_outcome_alerts(const char *outcome);
 extern Jsonb *dg_images_cut(int64 stored);
 
 #endif							/* DELETE_GUARD_REMOVAL_H */

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Encode qw(encode_utf8);
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -84,7 +85,7 @@ sub one
 	is(scalar @payloads, 1, "$name: one notification");
 	cmp_ok(length($payloads[0] // ''), '<', 8000, "$name: not too long");
 	my $decoded = eval { decode_json($payloads[0]) } // {};
-	is(join(' ', sort keys %$decoded), 'event operation outcome person radius request rows table version', "$name: JSON with the documented keys");
+	is(join(' ', sort keys %$decoded), 'application approved_by client database dependents details event operation outcome person radius reason request rows table version', "$name: JSON with the documented keys");
 	return $decoded;
 }
 
@@ -94,24 +95,25 @@ my $alert = one('refused');
 my $event = $node->safe_psql('postgres', "SELECT event_id FROM delete_guard.audit_log WHERE outcome = 'blocked' ORDER BY 1 DESC LIMIT 1");
 is_deeply($alert, {
 		version => 1, event => $event + 0, operation => 'delete', outcome => 'blocked', person => 'alice', request => $r + 0,
-		rows => 1, table => 'public.arch',
+		rows => 1, table => 'public.arch', database => 'postgres', application => '107_alerts.pl', client => undef,
+		approved_by => undef, reason => undef, details => undef, dependents => 9,
 		radius => { delete => 7, dangle => 2, refuse => 0, 'set null' => 0, 'set default' => 0 } },
 	'refused: what it says') or diag explain $alert;
 my @lines = lines();
 is(scalar @lines, 1, 'refused: one line in the log, whatever log_min_messages is');
-is($lines[0], "delete_guard: event=$event outcome=blocked operation=delete table=public.arch rows=1 person=alice request=$r", 'refused: what it says');
+is($lines[0], "delete_guard: event=$event outcome=blocked operation=delete table=public.arch rows=1 person=alice request=$r application=107_alerts.pl dependents=9 database=postgres", 'refused: what it says');
 
 # Approved: with the commit, and not without.
 as('bob', "SELECT delete_guard.approve($r)");
-payloads();
+is(scalar(payloads()), 0, 'an approval alone raises no alert');
 lines();
 as('alice', "BEGIN; SET LOCAL delete_guard.approval = $r; DELETE FROM arch WHERE id = 1; ROLLBACK");
 is(scalar(payloads()), 0, 'approved and rolled back: no notification');
 lines();
 as('alice', "BEGIN; SET LOCAL delete_guard.approval = $r; DELETE FROM arch WHERE id = 1; COMMIT");
 $alert = one('approved');
-is("$alert->{outcome} $alert->{person} $alert->{request} $alert->{rows} $alert->{radius}{delete}", "approved alice $r 1 7", 'approved: what it says');
-like((lines())[0] // '', qr/^delete_guard: event=\d+ outcome=approved operation=delete table=public\.arch rows=1 person=alice request=$r$/, 'approved: one line in the log');
+is("$alert->{outcome} $alert->{person} $alert->{approved_by} $alert->{request} $alert->{rows} $alert->{radius}{delete}", "approved alice bob $r 1 7", 'approved: what it says');
+like((lines())[0] // '', qr/^delete_guard: event=\d+ outcome=approved operation=delete table=public\.arch rows=1 person=alice request=$r approved_by=bob application=\S+ dependents=9 database=postgres$/, 'approved: one line in the log');
 
 # Nothing else.
 as('alice', 'DELETE FROM arch WHERE id = 4000; DELETE FROM assoc WHERE arch_id = 2; UPDATE arch SET name = $$x$%; TRUNCATE pkg');
@@ -132,10 +134,28 @@ $alert = one('odd names');
 is($alert->{table}, qq{"sch""ema \\ '%;"."t""able \\ '%;\t\n"}, 'odd names: exact');
 @lines = lines();
 is(scalar @lines, 1, 'odd names: one line in the log');
-like($lines[0] // '', qr/rows=2000 person=\S+ request=\d+$/, 'odd names: not broken up');
+like($lines[0] // '', qr/rows=2000 person=\S+ request=\d+ application=107_alerts.pl dependents=0 database=postgres$/, 'odd names: not broken up');
 as(q{a"li\\ce 'x'}, 'DELETE FROM arch WHERE id = 5');
 is(one('odd person')->{person}, q{a"li\\ce 'x'}, 'odd person: exact');
-like((lines())[0] // '', qr/person="a\\"li\\\\ce 'x'" request=\d+$/, 'odd person: quoted in the log');
+like((lines())[0] // '', qr/person="a\\"li\\\\ce 'x'" request=\d+ /, 'odd person: quoted in the log');
+
+# A request that waits, and what weakens the guard.
+as('alice', q{SELECT delete_guard.request_delete('arch', 'id = 6', E'because\n' || repeat(U&'\\263A\0001"', 4000))});
+$alert = one('request');
+is("$alert->{outcome} $alert->{person} $alert->{rows}", 'requested alice 1', 'request: what it says');
+like($alert->{reason}, qr/^because\n(\x{263a}\x{01}")+\x{263a}?\x{01}?$/, 'request: its reason, cut at a character');
+cmp_ok(length(encode_utf8($alert->{reason})), '>', 200, 'request: not cut too short');
+is(scalar(lines()), 1, 'request: one line in the log');
+$node->safe_psql('postgres', q{SELECT delete_guard.add_approver('alice', 'arch'); SELECT delete_guard.remove_approver('alice', 'arch')});
+my @weaker = map { decode_json($_) } payloads();
+is_deeply([ map { [ @$_{qw(operation outcome table)}, $_->{details} ] } @weaker ],
+	[ map { [ $_, 'done', 'public.arch', { role => 'alice' } ] } qw(add_approver remove_approver) ], 'approvers: what it says')
+  or diag explain \@weaker;
+like((lines())[0] // '', qr/ details="\{\\"role\\": \\"alice\\"\}" /, 'approvers: the details are quoted in the log');
+$node->safe_psql('postgres', q{SELECT delete_guard.forget_reference('assoc_arch_id')});
+is(one('forget_reference')->{operation}, 'forget_reference', 'forget_reference: named so');
+$node->safe_psql('postgres', q{SELECT delete_guard.unprotect('arch')});
+is(one('unprotect')->{operation}, 'unprotect', 'unprotect: named so');
 
 $listener->quit;
 $node->stop;
