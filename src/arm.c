@@ -10,7 +10,8 @@
  *	00_delete_guard_delete		AFTER DELETE, each row; on a plain table with
  *								REFERENCING OLD TABLE
  *	00_delete_guard_key			AFTER UPDATE, each row, WHEN a column that can
- *								be referred to changes
+ *								be referred to changes; on a plain table the
+ *								condition also notes the row (rekeyed.c)
  *	00_delete_guard_key_own		the same for columns that only a partition
  *								has a unique index on
  *	00_delete_guard_truncate	BEFORE TRUNCATE
@@ -47,6 +48,10 @@
 #include "catalog.h"
 #include "reference.h"
 #include "sql.h"
+
+/* what the condition of a plain table's key trigger ends in */
+#define NOTE_KEY_CHANGE \
+	" AND delete_guard._note_key_change(OLD.tableoid, OLD.ctid, NEW.ctid)"
 
 static bool arming = false;
 static bool missing_only = false;
@@ -238,7 +243,9 @@ arm_relation(Oid relid, Oid root)
 					   plain ? "REFERENCING OLD TABLE AS old_rows FOR EACH ROW" : "FOR EACH ROW",
 					   "_guard_rows");
 		create_trigger(relid, DG_TRIGGER_KEY, "AFTER UPDATE",
-					   psprintf("FOR EACH ROW WHEN (%s)", changed_condition(relid, key_candidates(relid))),
+					   psprintf("FOR EACH ROW WHEN ((%s)%s)",
+								changed_condition(relid, key_candidates(relid)),
+								plain ? NOTE_KEY_CHANGE : ""),
 					   "_guard_rows");
 	}
 	else

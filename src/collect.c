@@ -118,7 +118,7 @@ collect_slot(DgCollection *collection, Oid relid, TupleTableSlot *slot)
 
 	/* keys need not be unique among inheritance children */
 	if (!dg_dependents_exclude(collection->dependents, relid, &slot->tts_tid))
-		dg_rowset_add(part->rows, slot, NULL);
+		dg_rowset_add(part->rows, slot, NULL, NULL);
 }
 
 /*

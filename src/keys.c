@@ -46,6 +46,7 @@ dg_keys_reset(DgKeys *keys)
 
 	MemoryContextReset(keys->context);
 	keys->nrows = 0;
+	keys->concerned = NULL;
 	keys->values = MemoryContextAllocHuge(keys->context, sizeof(Datum) * n);
 	keys->isnull = MemoryContextAllocHuge(keys->context, sizeof(bool) * n);
 }
@@ -83,6 +84,9 @@ dg_keys_add_datums(DgKeys *keys, const Datum *values, const bool *isnull)
 		keys->capacity *= 2;
 		keys->values = repalloc_huge(keys->values, sizeof(Datum) * keys->capacity * Max(n, 1));
 		keys->isnull = repalloc_huge(keys->isnull, sizeof(bool) * keys->capacity * Max(n, 1));
+		if (keys->concerned)
+			keys->concerned = repalloc_huge(keys->concerned, sizeof(bool) * keys->capacity *
+											Max(table->nreferences, 1));
 	}
 	for (int i = 0; i < n; i++)
 	{
@@ -102,12 +106,44 @@ dg_keys_add_datums(DgKeys *keys, const Datum *values, const bool *isnull)
 }
 
 /*
- * Does a row have a NULL in a column that the reference points at?  Then
- * nothing can refer to it.
+ * Add a row of another set of keys of the same table.
+ */
+void
+dg_keys_add_from(DgKeys *keys, const DgKeys *other, int row)
+{
+	int			n = keys->table->nkey_columns;
+
+	dg_keys_add_datums(keys, other->values + (Size) row * n, other->isnull + (Size) row * n);
+	if (other->concerned)
+		dg_keys_concern(keys, keys->nrows - 1,
+						other->concerned + (Size) row * keys->table->nreferences);
+}
+
+/*
+ * Of a row, only some references are to be looked at: one flag a reference.
+ * Done for one row, it is to be done for each.
+ */
+void
+dg_keys_concern(DgKeys *keys, int row, const bool *concerned)
+{
+	Size		n = keys->table->nreferences;
+
+	if (keys->concerned == NULL)
+		keys->concerned = MemoryContextAllocHuge(keys->context,
+												 sizeof(bool) * keys->capacity * Max(n, 1));
+	memcpy(keys->concerned + row * n, concerned, sizeof(bool) * n);
+}
+
+/*
+ * Is there nothing to look for?  Either the reference is not concerned, or the
+ * row has a NULL in a column that it points at, so that nothing can refer to it.
  */
 bool
-dg_keys_null(const DgKeys *keys, int row, const DgReference *ref)
+dg_keys_skip(const DgKeys *keys, int row, const DgReference *ref)
 {
+	if (keys->concerned &&
+		!keys->concerned[(Size) row * keys->table->nreferences + (ref - keys->table->references)])
+		return true;
 	for (int i = 0; i < ref->ncolumns; i++)
 	{
 		if (keys->isnull[(Size) row * keys->table->nkey_columns + ref->columns[i].key_position])

@@ -110,7 +110,6 @@ static DgKeys **
 assign_rows(const DgRemoval *removal, List *requests, DgVerdict *verdict)
 {
 	const DgRowSet *held = removal->held;
-	int			nkeys = held->keys->table->nkey_columns;
 	DgKeys	  **assigned = palloc0(sizeof(DgKeys *) * list_length(requests));
 
 	for (int row = 0; row < held->nkept; row++)
@@ -128,8 +127,7 @@ assign_rows(const DgRemoval *removal, List *requests, DgVerdict *verdict)
 				continue;
 			if (assigned[i] == NULL)
 				assigned[i] = dg_keys_create(held->table, 16, CurrentMemoryContext);
-			dg_keys_add_datums(assigned[i], held->keys->values + (Size) row * nkeys,
-							   held->keys->isnull + (Size) row * nkeys);
+			dg_keys_add_from(assigned[i], held->keys, row);
 		}
 		if (!found)
 		{

@@ -223,7 +223,7 @@ probe_look(DgProbing *probing, DgProbe *probe, int look, const DgKeys *keys,
 	{
 		for (int row = 0; row < keys->nrows; row++)
 		{
-			if (!dg_keys_null(keys, row, probe->ref))
+			if (!dg_keys_skip(keys, row, probe->ref))
 				probe_by_index(probing, probe, look, keys, row, callback, arg);
 		}
 		return;
@@ -471,7 +471,7 @@ key_matches(DgProbe *probe, const DgKeys *keys, int row, const Datum *values)
 {
 	const DgReference *ref = probe->ref;
 
-	if (dg_keys_null(keys, row, ref))
+	if (dg_keys_skip(keys, row, ref))
 		return false;
 	for (int i = 0; i < ref->ncolumns; i++)
 	{
@@ -503,7 +503,7 @@ key_hash_build(DgProbe *probe, const DgKeys *keys)
 	{
 		uint32		value = 0;
 
-		if (dg_keys_null(keys, row, ref))
+		if (dg_keys_skip(keys, row, ref))
 			continue;
 		for (int i = 0; i < ref->ncolumns; i++)
 			value = hash_combine(value,

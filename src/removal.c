@@ -4,7 +4,7 @@
  *	  judge what a statement did to rows, and journal what is allowed
  *
  * A "row source" gives the rows as often as they are asked for: a transition
- * table, a whole relation, or one row.  The first pass counts what refers to
+ * table, a whole relation, rows whose keys an UPDATE changed, or one row.  The first pass counts what refers to
  * each row; the second, only if rows need an approval, takes their keys and
  * digests; the third writes the images.
  *
@@ -14,7 +14,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
@@ -27,6 +29,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "journal.h"
+#include "keydiff.h"
 #include "radius.h"
 #include "refusal.h"
 #include "removal.h"
@@ -39,6 +42,7 @@
 
 static void source_rewind(DgRowSource *source);
 static bool source_next(DgRowSource *source);
+static bool source_next_rekeyed(DgRowSource *source);
 static uint8 *removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held);
 static int	look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held);
 static int	chunk_rows(const DgRemoval *removal);
@@ -69,6 +73,7 @@ source_rewind(DgRowSource *source)
 		source->snapshot = RegisterSnapshot(GetLatestSnapshot());
 		source->scan = dg_table_beginscan(source->scanned, source->snapshot);
 	}
+	source->next_rekeyed = 0;
 	source->given = false;
 }
 
@@ -84,10 +89,58 @@ source_next(DgRowSource *source)
 	}
 	if (source->scanned)
 		return table_scan_getnextslot(source->scan, ForwardScanDirection, source->slot);
+	if (source->rekeyed)
+		return source_next_rekeyed(source);
 	if (source->given)
 		return false;
 	source->given = true;
 	return true;
+}
+
+/* Get the next row whose key differs, with what it has become */
+static bool
+source_next_rekeyed(DgRowSource *source)
+{
+	while (source->next_rekeyed < source->nrekeyed)
+	{
+		const DgRekeyedRow *row = &source->rekeyed[source->next_rekeyed++];
+
+		/* the trigger has looked before, so this should not happen */
+		if (!dg_source_fetch(source, row))
+			elog(ERROR, "updated row is gone");
+		if (dg_keys_differ(source->rekeyed_table, source->slot, source->new_slot,
+						   source->concerned))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Fetch a row whose key was changed, as it was and as it is now.  False if it
+ * was not updated from the one to the other by this transaction.
+ */
+bool
+dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row)
+{
+	ItemPointerData before = row->before;
+	ItemPointerData after = row->after;
+	HeapTupleHeader header;
+	bool		should_free;
+	HeapTuple	tuple;
+	bool		sound;
+
+	if (!table_tuple_fetch_row_version(source->rekeyed_rel, &before, SnapshotAny, source->slot) ||
+		!table_tuple_fetch_row_version(source->rekeyed_rel, &after, SnapshotAny, source->new_slot))
+		return false;
+	tuple = ExecFetchSlotHeapTuple(source->slot, false, &should_free);
+	header = tuple->t_data;
+	sound = !(header->t_infomask & HEAP_XMAX_INVALID) &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)) &&
+		ItemPointerEquals(&header->t_ctid, &after);
+	if (should_free)
+		heap_freetuple(tuple);
+	return sound;
 }
 
 /*
@@ -145,7 +198,8 @@ dg_removal_judge(DgRemoval *removal, DgRowSource *source)
 static uint8 *
 removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held)
 {
-	int			capacity = source->store || source->scanned ? chunk_rows(removal) : 1;
+	bool		single = !source->store && !source->scanned && !source->rekeyed;
+	int			capacity = single ? 1 : chunk_rows(removal);
 	int			nreferences = Max(removal->table->nreferences, 1);
 	DgKeys	   *keys = dg_keys_create(removal->table, capacity, CurrentMemoryContext);
 	int64	   *counts = palloc_extended(sizeof(int64) * capacity * nreferences, MCXT_ALLOC_HUGE);
@@ -160,7 +214,11 @@ removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held)
 	{
 		dg_keys_reset(keys);
 		while (keys->nrows < capacity && (more = source_next(source)))
+		{
 			dg_keys_add(keys, source->slot);
+			if (source->concerned)
+				dg_keys_concern(keys, keys->nrows - 1, source->concerned);
+		}
 		if ((removal->nrows + keys->nrows) / 8 >= room)
 		{
 			Size		wanted = Max(room * 2, (removal->nrows + keys->nrows) / 8 + 1);
@@ -193,9 +251,7 @@ look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held)
 		for (int i = 0; i < table->nreferences && !referenced; i++)
 			referenced = counts[(Size) row * table->nreferences + i] > 0;
 		if (referenced && removal->nreferenced++ < DG_ROWSET_MAX)
-			dg_keys_add_datums(removal->referenced,
-							   keys->values + (Size) row * table->nkey_columns,
-							   keys->isnull + (Size) row * table->nkey_columns);
+			dg_keys_add_from(removal->referenced, keys, row);
 		if (dg_policy_holds(table, referenced))
 		{
 			held[position / 8] |= 1 << (position % 8);
@@ -254,7 +310,7 @@ removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held)
 				continue;
 			}
 		}
-		dg_rowset_add(removal->held, source->slot, source->new_slot);
+		dg_rowset_add(removal->held, source->slot, source->new_slot, source->concerned);
 	}
 }
 

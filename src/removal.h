@@ -10,9 +10,10 @@
 
 #include "access/tableam.h"
 #include "policy.h"
+#include "rekeyed.h"
 #include "utils/tuplestore.h"
 
-/* Where rows come from; one of the three */
+/* Where rows come from; one of the four */
 typedef struct DgRowSource
 {
 	Tuplestorestate *store;		/* transition table */
@@ -20,8 +21,14 @@ typedef struct DgRowSource
 	Relation	scanned;		/* whole relation */
 	TableScanDesc scan;
 	Snapshot	snapshot;		/* of the scan */
+	const DgRekeyedRow *rekeyed;	/* rows with changed keys of this relation */
+	Relation	rekeyed_rel;
+	const DgTable *rekeyed_table;
+	int64		nrekeyed;
+	int64		next_rekeyed;
+	bool	   *concerned;		/* references that the row's change leaves behind */
 	TupleTableSlot *slot;		/* where rows appear; or the one row */
-	TupleTableSlot *new_slot;	/* what the one row becomes; or NULL */
+	TupleTableSlot *new_slot;	/* what the row becomes; or NULL */
 	bool		given;			/* the one row has been given */
 } DgRowSource;
 
@@ -35,6 +42,7 @@ extern const DgRequest *dg_removal_request(const DgRemoval *removal,
 										   const DgVerdict *verdict);
 extern void dg_removal_journal(DgRemoval *removal, DgVerdict *verdict,
 							   DgRowSource *source);
+extern bool dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row);
 extern void dg_source_end(DgRowSource *source);
 extern Jsonb *dg_images_cut(int64 stored);
 

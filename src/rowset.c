@@ -44,10 +44,12 @@ dg_rowset_create(const DgTable *table, TupleDesc desc, MemoryContext parent)
 }
 
 /*
- * Add a row; new_slot is what it becomes, or NULL if it goes.
+ * Add a row; new_slot is what it becomes, or NULL if it goes; concerned says
+ * which references are to be looked at, NULL for all.
  */
 void
-dg_rowset_add(DgRowSet *set, TupleTableSlot *slot, TupleTableSlot *new_slot)
+dg_rowset_add(DgRowSet *set, TupleTableSlot *slot, TupleTableSlot *new_slot,
+			  const bool *concerned)
 {
 	MemoryContext old = MemoryContextSwitchTo(set->context);
 	int			n = set->nkept;
@@ -58,6 +60,8 @@ dg_rowset_add(DgRowSet *set, TupleTableSlot *slot, TupleTableSlot *new_slot)
 	{
 		rowset_make_room(set);
 		dg_keys_add(set->keys, slot);
+		if (concerned)
+			dg_keys_concern(set->keys, set->keys->nrows - 1, concerned);
 		pin = dg_imager_pin_settings(set->row_imager);
 		dg_key_digest(set->key_imager, slot, set->entries[n].key);
 		set->key_images[n] = dg_imager_encode(set->key_imager, slot, &(bytea *){NULL});

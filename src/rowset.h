@@ -42,7 +42,7 @@ typedef struct DgRowSet
 extern DgRowSet *dg_rowset_create(const DgTable *table, TupleDesc desc,
 								  MemoryContext parent);
 extern void dg_rowset_add(DgRowSet *set, TupleTableSlot *slot,
-						  TupleTableSlot *new_slot);
+						  TupleTableSlot *new_slot, const bool *concerned);
 extern void dg_rowset_absorb(DgRowSet *set, const DgRowSet *other);
 extern bool dg_rowset_complete(const DgRowSet *set);
 extern DgRowEntry *dg_rowset_sorted(const DgRowSet *set);

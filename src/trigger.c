@@ -17,10 +17,12 @@
  * the first firing (afterTriggerInvokeEvents in trigger.c): rows that a
  * cascade removes later go into another one.
  *
- * Everywhere else (partitions, inheritance, changes of keys, the logical
- * replication worker) rows come one by one.  Each is judged as it comes; what
- * is allowed collects in a pending event (pending.c), which the guard-end
- * trigger finishes.
+ * Of an UPDATE on a plain table, the rows whose keys changed are noted as they
+ * are updated (rekeyed.c), and judged at the first firing in the same way.
+ *
+ * Everywhere else (partitions, inheritance, keys changed by a cascade) rows come
+ * one by one.  Each is judged as it comes; what is allowed collects in a pending
+ * event (pending.c), which the guard-end trigger finishes.
  *
  * Lifetime.  Which statement a firing belongs to is told by the memory context
  * of the query, the parent of the one that triggers are called in.  Marks of
@@ -33,23 +35,22 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
-#include "access/transam.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
 
 #include "arm.h"
+#include "keydiff.h"
 #include "pending.h"
 #include "removal.h"
 
 PG_FUNCTION_INFO_V1(delete_guard_guard_rows);
+PG_FUNCTION_INFO_V1(delete_guard_note_key_change);
 PG_FUNCTION_INFO_V1(delete_guard_guard_end);
 PG_FUNCTION_INFO_V1(delete_guard_guard_truncate);
 
@@ -76,15 +77,15 @@ static dlist_head judged = DLIST_STATIC_INIT(judged);
 
 static bool is_own_row_trigger(const Trigger *trigger);
 static void guard_set(TriggerData *trigdata);
+static bool guard_rekeyed(TriggerData *trigdata);
+static bool judge_rekeyed(TriggerData *trigdata, DgRekeyed *set, MemoryContext query);
+static bool references_of_all(DgRemoval *removal, DgRowSource *source, bool *any);
 static void guard_row(TriggerData *trigdata);
 static bool already_judged(TriggerData *trigdata, MemoryContext query);
 static void forget_judged(void *arg);
 static bool key_change_concerns(DgRemoval *removal, TupleTableSlot *slot, TupleTableSlot *new_slot);
 static bool move_concerns(DgRemoval *removal, TupleTableSlot *slot);
 static void moved_row_found(void *arg, int row, Oid relid, TupleTableSlot *new_slot);
-static bool references_left_behind(DgRemoval *removal, const bool *changed);
-static bool column_changed(Form_pg_attribute att, TupleTableSlot *slot,
-						   TupleTableSlot *new_slot, int16 new_attnum);
 
 /*
  * Trigger function: rows were deleted, or their keys changed.
@@ -107,9 +108,21 @@ delete_guard_guard_rows(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	if (trigdata->tg_oldtable && TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		guard_set(trigdata);
-	else
+	else if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) || !guard_rekeyed(trigdata))
 		guard_row(trigdata);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Part of the key trigger's condition: notes a row whose key an UPDATE changes.
+ * Always true.
+ */
+Datum
+delete_guard_note_key_change(PG_FUNCTION_ARGS)
+{
+	dg_rekeyed_note(MemoryContextGetParent(CurrentMemoryContext), PG_GETARG_OID(0),
+					(ItemPointer) PG_GETARG_POINTER(1), (ItemPointer) PG_GETARG_POINTER(2));
+	PG_RETURN_BOOL(true);
 }
 
 /*
@@ -259,6 +272,91 @@ forget_judged(void *arg)
 	dlist_delete(&((DgJudged *) arg)->node);
 }
 
+/*
+ * Judge all rows whose keys the statement changed, when the first of them comes.
+ * False if this row has to be judged by itself.
+ */
+static bool
+guard_rekeyed(TriggerData *trigdata)
+{
+	MemoryContext query = MemoryContextGetParent(CurrentMemoryContext);
+	bool		first;
+	DgRekeyed  *set = dg_rekeyed_take(query, RelationGetRelid(trigdata->tg_relation),
+									  &trigdata->tg_trigtuple->t_self,
+									  &trigdata->tg_newtuple->t_self, &first);
+
+	if (set == NULL)
+		return false;
+	if (first && !judge_rekeyed(trigdata, set, query))
+	{
+		dg_rekeyed_forget(set);
+		return false;
+	}
+	dg_rekeyed_release(set);
+	return true;
+}
+
+/* Judge rows with changed keys; false if they were not updated as noted */
+static bool
+judge_rekeyed(TriggerData *trigdata, DgRekeyed *set, MemoryContext query)
+{
+	Relation	rel = trigdata->tg_relation;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "delete_guard statement",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	DgRemoval	removal;
+	DgVerdict  *verdict;
+	DgRowSource source = {0};
+	bool		sound = true;
+	bool		any = false;
+
+	dg_removal_begin(&removal, rel, DG_OPERATION_KEY_CHANGE,
+					 HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data), query);
+	source.nrekeyed = dg_rekeyed_rows(set, &source.rekeyed);
+	source.rekeyed_rel = rel;
+	source.rekeyed_table = removal.table;
+	source.concerned = palloc(sizeof(bool) * Max(removal.table->nreferences, 1));
+	source.slot = table_slot_create(rel, NULL);
+	source.new_slot = table_slot_create(rel, NULL);
+	if (removal.table->is_protected)
+		sound = references_of_all(&removal, &source, &any);
+	if (sound && any)
+	{
+		verdict = dg_removal_judge(&removal, &source);
+		if (verdict)
+			dg_removal_journal(&removal, verdict, &source);
+	}
+	ExecDropSingleTupleTableSlot(source.slot);
+	ExecDropSingleTupleTableSlot(source.new_slot);
+	dg_dependents_end(removal.dependents);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return sound;
+}
+
+/*
+ * Have those references looked at that some row's change leaves behind.  any
+ * tells whether a key changed at all.  False if a row was not updated as noted.
+ */
+static bool
+references_of_all(DgRemoval *removal, DgRowSource *source, bool *any)
+{
+	int			n = removal->table->nreferences;
+	bool	   *concerned = palloc0(sizeof(bool) * Max(n, 1));
+
+	for (int64 row = 0; row < source->nrekeyed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!dg_source_fetch(source, &source->rekeyed[row]))
+			return false;
+		*any |= dg_keys_differ(removal->table, source->slot, source->new_slot, source->concerned);
+		for (int i = 0; i < n; i++)
+			concerned[i] |= source->concerned[i];
+	}
+	dg_dependents_for_update(removal->dependents, concerned);
+	return true;
+}
+
 /* Judge one row */
 static void
 guard_row(TriggerData *trigdata)
@@ -301,17 +399,11 @@ guard_row(TriggerData *trigdata)
 static bool
 key_change_concerns(DgRemoval *removal, TupleTableSlot *slot, TupleTableSlot *new_slot)
 {
-	DgTable    *table = removal->table;
-	TupleDesc	desc = RelationGetDescr(removal->rel);
-	bool	   *changed = palloc(sizeof(bool) * Max(table->nkey_columns, 1));
+	bool	   *concerned = palloc(sizeof(bool) * Max(removal->table->nreferences, 1));
+	bool		any = dg_keys_differ(removal->table, slot, new_slot, concerned);
 
-	for (int i = 0; i < table->nkey_columns; i++)
-	{
-		int16		attnum = table->key_columns[i];
-
-		changed[i] = column_changed(TupleDescAttr(desc, attnum - 1), slot, new_slot, attnum);
-	}
-	return references_left_behind(removal, changed);
+	dg_dependents_for_update(removal->dependents, concerned);
+	return any;
 }
 
 /*
@@ -324,12 +416,17 @@ move_concerns(DgRemoval *removal, TupleTableSlot *slot)
 	DgTable    *table = removal->table;
 	DgMove		move = {removal, slot};
 	DgKeys	   *keys = dg_keys_create(table, 1, CurrentMemoryContext);
+	bool	   *concerned;
+	bool		any;
 
 	move.changed = palloc(sizeof(bool) * Max(table->nkey_columns, 1));
 	memset(move.changed, true, sizeof(bool) * Max(table->nkey_columns, 1));
 	dg_keys_add(keys, slot);
 	dg_dependents_find_rows(removal->dependents, keys, moved_row_found, &move);
-	return references_left_behind(removal, move.changed);
+	concerned = palloc(sizeof(bool) * Max(table->nreferences, 1));
+	any = dg_references_concerned(table, move.changed, concerned);
+	dg_dependents_for_update(removal->dependents, concerned);
+	return any;
 }
 
 /* Found-row callback: compare the row with what it was */
@@ -347,56 +444,7 @@ moved_row_found(void *arg, int row, Oid relid, TupleTableSlot *new_slot)
 		Form_pg_attribute att = TupleDescAttr(desc, table->key_columns[i] - 1);
 
 		move->changed[i] = move->nfound > 1 ||
-			column_changed(att, move->slot, new_slot,
-										  get_attnum(relid, NameStr(att->attname)));
+			dg_column_changed(att, move->slot, new_slot,
+							  get_attnum(relid, NameStr(att->attname)));
 	}
-}
-
-/*
- * Given which key columns changed, have only those references looked at that
- * are left behind.  False if no key changed.
- */
-static bool
-references_left_behind(DgRemoval *removal, const bool *changed)
-{
-	DgTable    *table = removal->table;
-	bool	   *concerned = palloc0(sizeof(bool) * Max(table->nreferences, 1));
-	bool		any = false;
-
-	for (int i = 0; i < table->nkey_columns; i++)
-		any |= changed[i];
-	for (int i = 0; i < table->nreferences; i++)
-	{
-		const DgReference *ref = &table->references[i];
-
-		for (int c = 0; c < ref->ncolumns; c++)
-			concerned[i] |= changed[ref->columns[c].key_position];
-		if (ref->on_update == DG_EFFECT_FOLLOW)
-			concerned[i] = false;
-	}
-	dg_dependents_for_update(removal->dependents, concerned);
-	return any;
-}
-
-/* Did a column change, by its type's own equality? */
-static bool
-column_changed(Form_pg_attribute att, TupleTableSlot *slot,
-			   TupleTableSlot *new_slot, int16 new_attnum)
-{
-	bool		isnull_old;
-	bool		isnull_new;
-	Datum		old = slot_getattr(slot, att->attnum, &isnull_old);
-	Datum		new = slot_getattr(new_slot, new_attnum, &isnull_new);
-	TypeCacheEntry *type;
-
-	if (isnull_old || isnull_new)
-		return isnull_old != isnull_new;
-	if (datum_image_eq(old, new, att->attbyval, att->attlen))
-		return false;
-	type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR_FINFO);
-	/* an equality that a user defined is not asked */
-	if (!OidIsValid(type->eq_opr_finfo.fn_oid) ||
-		type->eq_opr_finfo.fn_oid >= FirstNormalObjectId)
-		return true;
-	return !DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, att->attcollation, old, new));
 }

@@ -8,6 +8,11 @@ CREATE FUNCTION delete_guard._guard_rows() RETURNS trigger
 COMMENT ON FUNCTION delete_guard._guard_rows() IS
     'statement guard: rows of a protected table were deleted, or their keys changed';
 
+CREATE FUNCTION delete_guard._note_key_change(relation oid, before tid, after tid) RETURNS boolean
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_note_key_change';
+COMMENT ON FUNCTION delete_guard._note_key_change(oid, tid, tid) IS
+    'statement guard: notes a row whose key an UPDATE changes; always true';
+
 CREATE FUNCTION delete_guard._guard_end() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_guard_end';
 COMMENT ON FUNCTION delete_guard._guard_end() IS

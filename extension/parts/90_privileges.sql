@@ -24,6 +24,7 @@ GRANT EXECUTE ON FUNCTION
     delete_guard._request_radius(bigint),
     delete_guard._library_version(),
     delete_guard._guard_rows(),
+    delete_guard._note_key_change(oid, tid, tid),
     delete_guard._guard_end(),
     delete_guard._guard_truncate()
     TO PUBLIC;

@@ -18,7 +18,7 @@ SELECT is((SELECT count(*) FROM pg_proc p JOIN public_functions f ON f.name = p.
 SELECT set_eq(
     $$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'delete_guard'::regnamespace
          AND has_function_privilege('dg_nobody', p.oid, 'EXECUTE') AND p.proname NOT IN (SELECT name FROM public_functions)$$,
-    ARRAY['_may_see_request', '_may_read_keys', '_request_radius', '_library_version', '_guard_rows', '_guard_end', '_guard_truncate']::name[],
+    ARRAY['_may_see_request', '_may_read_keys', '_request_radius', '_library_version', '_guard_rows', '_guard_end', '_guard_truncate', '_note_key_change']::name[],
     'beside the public functions everybody may call only what the views and the triggers need, and the version');
 
 SELECT ok(NOT has_table_privilege('dg_nobody', c.oid, p.privilege), format('%s: no %s', c.relname, p.privilege))
