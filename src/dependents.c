@@ -260,7 +260,7 @@ dg_dependents_exclude(DgDependents *dep, Oid relid, ItemPointer tid)
 	{
 		HASHCTL		ctl;
 
-		ctl.keysize = sizeof(DgRowId);
+		ctl.keysize = DG_ROW_ID_SIZE;
 		ctl.entrysize = sizeof(DgRowId);
 		ctl.hcxt = dep->probing.context;
 		dep->probing.excluded = hash_create("delete_guard excluded rows", 256, &ctl,

@@ -376,7 +376,7 @@ remember_successor(DgProbing *probing, DgProbe *probe)
 	{
 		HASHCTL		ctl;
 
-		ctl.keysize = sizeof(DgRowId);
+		ctl.keysize = DG_ROW_ID_SIZE;
 		ctl.entrysize = sizeof(DgRowId);
 		ctl.hcxt = probing->context;
 		probing->counted = hash_create("delete_guard counted rows", 64, &ctl,

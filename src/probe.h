@@ -60,6 +60,9 @@ typedef struct DgRowId
 	ItemPointerData tid;
 } DgRowId;
 
+/* As a hash key: without the padding at its end, which holds anything */
+#define DG_ROW_ID_SIZE (offsetof(DgRowId, tid) + sizeof(ItemPointerData))
+
 /* Called for each row, in the probe's slot, that refers to keys[row] */
 typedef void (*DgMatchCallback) (void *arg, int row, DgProbe *probe);
 

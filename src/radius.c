@@ -176,7 +176,7 @@ dg_radius_create(MemoryContext parent, DgCascadeCallback callback, void *arg)
 	radius->context = context;
 	radius->callback = callback;
 	radius->callback_arg = arg;
-	ctl.keysize = sizeof(DgRowId);
+	ctl.keysize = DG_ROW_ID_SIZE;
 	ctl.entrysize = sizeof(DgRowId);
 	ctl.hcxt = context;
 	radius->visited = hash_create("delete_guard visited rows", 64, &ctl,
