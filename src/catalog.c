@@ -313,6 +313,35 @@ dg_qualified_name(Oid relid)
 }
 
 /*
+ * Names of columns as name[], in the current context.
+ */
+Datum
+dg_column_names(Oid relid, const int16 *attnums, int n)
+{
+	Datum		elements[DG_MAX_KEYS];
+
+	for (int i = 0; i < n; i++)
+		elements[i] = DirectFunctionCall1(namein,
+										  CStringGetDatum(get_attname(relid, attnums[i], false)));
+	return PointerGetDatum(construct_array(elements, n, NAMEOID, NAMEDATALEN,
+										   false, TYPALIGN_CHAR));
+}
+
+/*
+ * Names of columns, separated by commas; in the current context.
+ */
+char *
+dg_column_list(Oid relid, const int16 *attnums, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", get_attname(relid, attnums[i], false));
+	return buf.data;
+}
+
+/*
  * Tell every backend that one of the own tables changed, effective when this
  * transaction commits (and in this backend with the next command).
  */

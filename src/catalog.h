@@ -53,6 +53,8 @@ extern void dg_declarations_follow_names(Oid relid);
 extern const char *dg_mode_name(DgMode mode);
 extern const char *dg_scope_name(DgScope scope);
 extern char *dg_qualified_name(Oid relid);
+extern Datum dg_column_names(Oid relid, const int16 *attnums, int n);
+extern char *dg_column_list(Oid relid, const int16 *attnums, int n);
 extern void dg_catalog_changed(const char *own_table);
 extern void dg_catalog_watch(Oid relid);
 extern uint64 dg_catalog_generation(void);

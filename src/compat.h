@@ -57,6 +57,13 @@
 #define DG_CONSTRAINT_ENFORCED(con) true
 #endif
 
+/* Does the foreign key compare periods?  From 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define DG_CONSTRAINT_PERIOD(con) ((con)->conperiod)
+#else
+#define DG_CONSTRAINT_PERIOD(con) false
+#endif
+
 /* The authenticated name: SYSTEM_USER from 16 on, the bare name in 15 */
 #if PG_VERSION_NUM >= 160000
 #define DG_AUTHENTICATED_NAME() GetSystemUser()

@@ -42,14 +42,12 @@ PG_FUNCTION_INFO_V1(delete_guard_declare_reference);
 PG_FUNCTION_INFO_V1(delete_guard_forget_reference);
 PG_FUNCTION_INFO_V1(delete_guard_references_to);
 
-static int	column_numbers(Oid relid, ArrayType *names, int16 *attnums);
 static char *reference_name(Oid referencing, const int16 *attnums, int n);
 static void check_declaration(DgDeclaration *declaration);
 static void check_reference_side(Relation rel);
 static void check_columns(const DgDeclaration *declaration);
 static void check_condition(DgDeclaration *declaration);
 static void store_declaration(const DgDeclaration *declaration);
-static Datum name_array(Oid relid, const int16 *attnums, int n);
 static Datum int2_array(const int16 *numbers, int n);
 static bool same_declaration_exists(const DgDeclaration *declaration);
 
@@ -67,22 +65,18 @@ delete_guard_declare_reference(PG_FUNCTION_ARGS)
 
 	declaration.referencing = dg_table_argument(fcinfo, 0, "referencing table");
 	declaration.referenced = dg_table_argument(fcinfo, 2, "referenced table");
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("referencing columns must not be null")));
 	dg_require_owner(declaration.referencing);
 	dg_lock_owned(declaration.referenced);
 	LockRelationOid(declaration.referencing, AccessShareLock);
 	dg_require_owner(declaration.referencing);
 
-	declaration.ncolumns = column_numbers(declaration.referencing, PG_GETARG_ARRAYTYPE_P(1),
-										  declaration.referencing_attnums);
+	declaration.ncolumns = dg_columns_argument(fcinfo, 1, declaration.referencing,
+											   declaration.referencing_attnums);
 	if (PG_ARGISNULL(3))
 		n = dg_identity_columns(declaration.referenced, declaration.referenced_attnums);
 	else
-		n = column_numbers(declaration.referenced, PG_GETARG_ARRAYTYPE_P(3),
-						   declaration.referenced_attnums);
+		n = dg_columns_argument(fcinfo, 3, declaration.referenced,
+								declaration.referenced_attnums);
 	if (n != declaration.ncolumns)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
@@ -103,39 +97,6 @@ delete_guard_declare_reference(PG_FUNCTION_ARGS)
 					psprintf("{\"name\":%s,\"referencing\":%s}",
 				 dg_quote_json(declaration.name), dg_quote_json(dg_qualified_name(declaration.referencing))));
 	PG_RETURN_TEXT_P(cstring_to_text(declaration.name));
-}
-
-/* Numbers of named columns; raises an error for one that does not exist */
-static int
-column_numbers(Oid relid, ArrayType *names, int16 *attnums)
-{
-	Datum	   *name;
-	bool	   *isnull;
-	int			n;
-
-	deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &name, &isnull, &n);
-	if (n < 1 || n > DG_MAX_KEYS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("number of columns must be between 1 and %d", DG_MAX_KEYS)));
-	for (int i = 0; i < n; i++)
-	{
-		attnums[i] = isnull[i] ? InvalidAttrNumber :
-			get_attnum(relid, NameStr(*DatumGetName(name[i])));
-		if (attnums[i] <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of relation \"%s\" does not exist",
-							isnull[i] ? "" : NameStr(*DatumGetName(name[i])), get_rel_name(relid))));
-		for (int j = 0; j < i; j++)
-		{
-			if (attnums[j] == attnums[i])
-				ereport(ERROR,
-						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("column \"%s\" appears twice", NameStr(*DatumGetName(name[i])))));
-		}
-	}
-	return n;
 }
 
 /* Can this association be followed? */
@@ -292,10 +253,10 @@ store_declaration(const DgDeclaration *declaration)
 	OIDOID, NAMEARRAYOID, INT2ARRAYOID, TEXTOID, TEXTOID};
 	Datum		args[9] = {CStringGetTextDatum(declaration->name),
 		ObjectIdGetDatum(declaration->referencing),
-		name_array(declaration->referencing, declaration->referencing_attnums, n),
+		dg_column_names(declaration->referencing, declaration->referencing_attnums, n),
 		int2_array(declaration->referencing_attnums, n),
 		ObjectIdGetDatum(declaration->referenced),
-		name_array(declaration->referenced, declaration->referenced_attnums, n),
+		dg_column_names(declaration->referenced, declaration->referenced_attnums, n),
 		int2_array(declaration->referenced_attnums, n),
 		declaration->condition ? CStringGetTextDatum(declaration->condition) : (Datum) 0,
 	CStringGetTextDatum(dg_person_current().name)};
@@ -309,19 +270,6 @@ store_declaration(const DgDeclaration *declaration)
 				 " VALUES ($1, $2::regclass, $3, $4, $2, $5::regclass, $6, $7, $5, $8, $9, now())",
 				 9, argtypes, args, declaration->condition ? NULL : "       n ", false, 0);
 	dg_own_finish(&saved);
-}
-
-/* Names of columns as name[] */
-static Datum
-name_array(Oid relid, const int16 *attnums, int n)
-{
-	Datum		elements[DG_MAX_KEYS];
-
-	for (int i = 0; i < n; i++)
-		elements[i] = DirectFunctionCall1(namein,
-										  CStringGetDatum(get_attname(relid, attnums[i], false)));
-	return PointerGetDatum(construct_array(elements, n, NAMEOID, NAMEDATALEN,
-										   false, TYPALIGN_CHAR));
 }
 
 /* Numbers as int2[] */
@@ -409,8 +357,8 @@ delete_guard_references_to(PG_FUNCTION_ARGS)
 		values[0] = CStringGetTextDatum(ref->name);
 		values[1] = CStringGetTextDatum(dg_kind_name(ref->kind));
 		values[2] = ObjectIdGetDatum(ref->referencing);
-		values[3] = name_array(ref->referencing, referencing, ref->ncolumns);
-		values[4] = name_array(table->relid, referenced, ref->ncolumns);
+		values[3] = dg_column_names(ref->referencing, referencing, ref->ncolumns);
+		values[4] = dg_column_names(table->relid, referenced, ref->ncolumns);
 		values[5] = CStringGetTextDatum(dg_effect_name(ref->on_delete));
 		values[6] = CStringGetTextDatum(dg_effect_name(ref->on_update));
 		values[7] = ref->condition ? CStringGetTextDatum(ref->condition) : (Datum) 0;

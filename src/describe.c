@@ -9,9 +9,6 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
-#include "utils/lsyscache.h"
-
 #include "describe.h"
 
 /*
@@ -74,12 +71,9 @@ dg_kind_name(DgReferenceKind kind)
 char *
 dg_reference_columns(const DgReference *reference)
 {
-	StringInfoData buf;
+	int16		attnums[DG_MAX_KEYS];
 
-	initStringInfo(&buf);
 	for (int i = 0; i < reference->ncolumns; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
-						 get_attname(reference->referencing,
-									 reference->columns[i].referencing, false));
-	return buf.data;
+		attnums[i] = reference->columns[i].referencing;
+	return dg_column_list(reference->referencing, attnums, reference->ncolumns);
 }

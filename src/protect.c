@@ -33,6 +33,7 @@
 #include "reference.h"
 #include "sql.h"
 #include "steps.h"
+#include "suspect.h"
 
 PG_FUNCTION_INFO_V1(delete_guard_protect);
 PG_FUNCTION_INFO_V1(delete_guard_unprotect);
@@ -47,7 +48,6 @@ static void store_protection(const DgProtection *protection);
 static void report_protection(const DgProtection *protection);
 static void report_reference(const DgReference *ref, const char *table);
 static void report_suspects(Oid relid);
-static List *suspect_names(const char *table);
 
 /*
  * protect(table regclass, mode text, scope text, approvals integer)
@@ -318,66 +318,19 @@ report_reference(const DgReference *ref, const char *table)
 static void
 report_suspects(Oid relid)
 {
-	static const char *const query =
-		"SELECT a.attrelid::regclass::text, quote_ident(a.attname),"
-		" format('SELECT delete_guard.declare_reference(%L, %L, %L);',"
-		"  a.attrelid::regclass::text, ARRAY[a.attname], $1::regclass::text)"
-		" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-		" JOIN pg_namespace n ON n.oid = c.relnamespace"
-		" JOIN pg_attribute k ON k.attrelid = $1 AND k.attnum = $3"
-		" WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')"
-		" AND NOT c.relispartition AND c.relpersistence <> 't' AND c.oid <> $1"
-		" AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'delete_guard')"
-		" AND a.attname = ANY ($2)"
-		" AND (a.atttypid = k.atttypid OR (a.atttypid IN (20, 21, 23) AND k.atttypid IN (20, 21, 23)))"
-		" AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f'"
-		"  AND f.conrelid = c.oid AND f.conkey @> ARRAY[a.attnum])"
-		" AND NOT EXISTS (SELECT FROM delete_guard.declared_reference d"
-		"  WHERE d.referencing::oid = c.oid AND d.referencing_attnums @> ARRAY[a.attnum])"
-		" ORDER BY 1, 2";
-	int16		identity[DG_MAX_KEYS];
-	List	   *names = suspect_names(get_rel_name(relid));
-	Datum	   *elements = palloc(sizeof(Datum) * list_length(names));
-	Oid			argtypes[3] = {OIDOID, NAMEARRAYOID, INT2OID};
-	Datum		args[3];
-	DgRoleState saved;
+	ListCell   *lc;
 
-	if (dg_identity_columns(relid, identity) != 1)
-		return;
-	for (int i = 0; i < list_length(names); i++)
-		elements[i] = DirectFunctionCall1(namein, CStringGetDatum(list_nth(names, i)));
-	args[0] = ObjectIdGetDatum(relid);
-	args[1] = PointerGetDatum(construct_array(elements, list_length(names), NAMEOID,
-											  NAMEDATALEN, false, TYPALIGN_CHAR));
-	args[2] = Int16GetDatum(identity[0]);
-	dg_own_connect(&saved);
-	dg_own_query(query, 3, argtypes, args, NULL, true, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	foreach(lc, dg_suspects(relid)->list)
+	{
+		const DgSuspect *suspect = lfirst(lc);
+
+		if (suspect->referenced != relid || suspect->by_value ||
+			suspect->strength < DG_NAMED_AFTER)
+			continue;
 		ereport(NOTICE,
 				(errmsg("column %s of %s looks like a reference to \"%s\", but is neither a foreign key nor declared",
-						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2),
-						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
-						get_rel_name(relid)),
-				 errhint("If it is one: %s",
-						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3))));
-	dg_own_finish(&saved);
-}
-
-/* Names that a column referring to a table would have: table_id, singular_id */
-static List *
-suspect_names(const char *table)
-{
-	Size		len = strlen(table);
-	char	   *singular = pstrdup(table);
-	List	   *result;
-
-	if (len > 3 && strcmp(table + len - 3, "ies") == 0)
-		strcpy(singular + len - 3, "y");
-	else if (len > 3 && (strcmp(table + len - 3, "xes") == 0 || strcmp(table + len - 3, "ses") == 0 ||
-						 strcmp(table + len - 4, "ches") == 0 || strcmp(table + len - 4, "shes") == 0))
-		singular[len - 2] = '\0';
-	else if (len > 1 && table[len - 1] == 's')
-		singular[len - 1] = '\0';
-	result = list_make2(psprintf("%s_id", table), psprintf("%s_id", singular));
-	return lappend(lappend(result, psprintf("%sid", singular)), psprintf("id_%s", singular));
+						get_attname(suspect->referencing, suspect->attnum, false),
+						dg_qualified_name(suspect->referencing), get_rel_name(relid)),
+				 errhint("If it is one: %s", dg_suspect_call(suspect, NULL))));
+	}
 }

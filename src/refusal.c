@@ -60,7 +60,6 @@ static bool is_decided(int64 request_id);
 static bool request_is_usable(const DgRemoval *removal, int64 request_id);
 static char *row_sentence(const DgRemoval *removal, const char *key, const int64 *counts);
 static char *key_text(const DgRemoval *removal, int row);
-static bool may_read_keys(const DgRemoval *removal);
 static char *association_hint(const DgRemoval *removal, const int64 *counts);
 static bool refers_to_any(const DgRemoval *removal, int refno, const int64 *counts);
 static bool is_association(Oid relid);
@@ -166,7 +165,8 @@ message_detail(const DgRemoval *removal, const DgVerdict *verdict, const int64 *
 	const DgRowSet *held = removal->held;
 	int			nreferences = removal->table->nreferences;
 	int			shown = Min(held->nkept, DG_KEYS_SHOWN);
-	bool		readable = may_read_keys(removal);
+	bool		readable = dg_may_read(removal->table->relid, removal->table->identity,
+									   removal->table->nidentity);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
@@ -260,25 +260,6 @@ key_text(const DgRemoval *removal, int row)
 						 OidOutputFunctionCall(output, keys->values[at]));
 	}
 	return psprintf("(%s)=(%s)", names.data, values.data);
-}
-
-/* May the current role see the values of the key? */
-static bool
-may_read_keys(const DgRemoval *removal)
-{
-	Oid			relid = removal->table->relid;
-
-	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
-		return false;
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-		return true;
-	for (int i = 0; i < removal->table->nidentity; i++)
-	{
-		if (pg_attribute_aclcheck(relid, removal->table->identity[i],
-								  GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-			return false;
-	}
-	return true;
 }
 
 /* What to do instead, and how to get it approved */

@@ -27,8 +27,12 @@
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "sql.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -84,6 +88,38 @@ dg_relation_owner(Oid relid)
 }
 
 /*
+ * May the current role see what is in these columns, of all rows?
+ */
+bool
+dg_may_read(Oid relid, const int16 *attnums, int nattnums)
+{
+	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < nattnums; i++)
+	{
+		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return nattnums > 0;
+}
+
+/*
+ * Can the owner of a table read it?  He may have taken the right from himself.
+ */
+bool
+dg_owner_may_read(Oid relid)
+{
+	Oid			owner = dg_relation_owner(relid);
+	Datum		usage = DirectFunctionCall3(has_schema_privilege_id_id, ObjectIdGetDatum(owner),
+											ObjectIdGetDatum(get_rel_namespace(relid)),
+											CStringGetTextDatum("USAGE"));
+
+	return pg_class_aclcheck(relid, owner, ACL_SELECT) == ACLCHECK_OK && DatumGetBool(usage);
+}
+
+/*
  * OID of one of delete_guard's own relations.  Raises an error if the
  * extension is not (or no longer) there.
  */
@@ -132,14 +168,55 @@ dg_own_write_active(void)
 }
 
 /*
+ * Connect to SPI, acting as a role.
+ */
+void
+dg_connect_as(Oid roleid, DgRoleState *saved)
+{
+	dg_act_as(roleid, saved);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/*
+ * End what dg_connect_as began.  Results of queries are gone after it.
+ */
+void
+dg_finish_as(const DgRoleState *saved)
+{
+	SPI_finish();
+	dg_act_back(saved);
+}
+
+/*
+ * Run a query on the latest snapshot, between dg_connect_as and dg_finish_as.
+ * nulls is as for SPI_execute_with_args.  Returns the SPI result code;
+ * SPI_processed and SPI_tuptable hold the result.
+ */
+int
+dg_latest_query(const char *query, int nargs, Oid *argtypes, Datum *values,
+				const char *nulls, bool read_only, long count)
+{
+	SPIPlanPtr	plan;
+	int			result;
+
+	plan = SPI_prepare(query, nargs, argtypes);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	result = SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot,
+								  read_only, true, count);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	return result;
+}
+
+/*
  * Connect to SPI as the owner of the own tables.
  */
 void
 dg_own_connect(DgRoleState *saved)
 {
-	dg_act_as(dg_own_owner(), saved);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	dg_connect_as(dg_own_owner(), saved);
 }
 
 /*
@@ -148,40 +225,27 @@ dg_own_connect(DgRoleState *saved)
 void
 dg_own_finish(const DgRoleState *saved)
 {
-	SPI_finish();
-	dg_act_back(saved);
+	dg_finish_as(saved);
 }
 
 /*
- * Run a query on own tables, between dg_own_connect and dg_own_finish, on the
- * latest snapshot.  nulls is as for SPI_execute_with_args.  Returns the SPI
- * result code; SPI_processed and SPI_tuptable hold the result.
+ * dg_latest_query on own tables, between dg_own_connect and dg_own_finish.
  */
 int
 dg_own_query(const char *query, int nargs, Oid *argtypes, Datum *values,
 			 const char *nulls, bool read_only, long count)
 {
-	SPIPlanPtr	plan;
 	int			result;
-
-	plan = SPI_prepare(query, nargs, argtypes);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 
 	own_write_depth++;
 	PG_TRY();
 	{
-		result = SPI_execute_snapshot(plan, values, nulls,
-									  GetLatestSnapshot(), InvalidSnapshot,
-									  read_only, true, count);
+		result = dg_latest_query(query, nargs, argtypes, values, nulls, read_only, count);
 	}
 	PG_FINALLY();
 	{
 		own_write_depth--;
 	}
 	PG_END_TRY();
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	return result;
 }

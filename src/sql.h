@@ -21,6 +21,13 @@ typedef struct DgRoleState
 extern void dg_act_as(Oid roleid, DgRoleState *saved);
 extern void dg_act_back(const DgRoleState *saved);
 extern Oid	dg_relation_owner(Oid relid);
+extern bool dg_may_read(Oid relid, const int16 *attnums, int nattnums);
+extern bool dg_owner_may_read(Oid relid);
+extern void dg_connect_as(Oid roleid, DgRoleState *saved);
+extern void dg_finish_as(const DgRoleState *saved);
+extern int	dg_latest_query(const char *query, int nargs, Oid *argtypes,
+							Datum *values, const char *nulls, bool read_only,
+							long count);
 extern Oid	dg_own_relation(const char *name);
 extern Oid	dg_own_owner(void);
 extern int64 dg_own_nextval(const char *sequence);

@@ -14,11 +14,13 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
+#include "catalog.h"
 #include "journal.h"
 #include "sql.h"
 #include "steps.h"
@@ -42,6 +44,47 @@ dg_table_argument(FunctionCallInfo fcinfo, int argno, const char *what)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
 	return relid;
+}
+
+/*
+ * A name[] argument as numbers of columns of a table, at most DG_MAX_KEYS;
+ * returns how many.  Each must exist and be named once.
+ */
+int
+dg_columns_argument(FunctionCallInfo fcinfo, int argno, Oid relid, int16 *attnums)
+{
+	Datum	   *name;
+	bool	   *isnull;
+	int			n;
+
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("referencing columns must not be null")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &name, &isnull, &n);
+	if (n < 1 || n > DG_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("number of columns must be between 1 and %d", DG_MAX_KEYS)));
+	for (int i = 0; i < n; i++)
+	{
+		attnums[i] = isnull[i] ? InvalidAttrNumber :
+			get_attnum(relid, NameStr(*DatumGetName(name[i])));
+		if (attnums[i] <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							isnull[i] ? "" : NameStr(*DatumGetName(name[i])), get_rel_name(relid))));
+		for (int j = 0; j < i; j++)
+		{
+			if (attnums[j] == attnums[i])
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" appears twice", NameStr(*DatumGetName(name[i])))));
+		}
+	}
+	return n;
 }
 
 /*

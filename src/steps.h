@@ -11,6 +11,8 @@
 #include "fmgr.h"
 
 extern Oid	dg_table_argument(FunctionCallInfo fcinfo, int argno, const char *what);
+extern int	dg_columns_argument(FunctionCallInfo fcinfo, int argno, Oid relid,
+								int16 *attnums);
 extern char *dg_text_argument(FunctionCallInfo fcinfo, int argno);
 extern void dg_require_owner(Oid relid);
 extern void dg_lock_owned(Oid relid);

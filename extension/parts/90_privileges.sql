@@ -13,6 +13,10 @@ GRANT EXECUTE ON FUNCTION
     delete_guard.declare_reference(regclass, name[], regclass, name[], text),
     delete_guard.forget_reference(text),
     delete_guard.references_to(regclass),
+    delete_guard.suggest_references(regclass, numeric),
+    delete_guard.ignore_suggestion(regclass, name[], regclass, text),
+    delete_guard.unignore_suggestion(regclass, name[], regclass),
+    delete_guard.find_orphans(regclass),
     delete_guard.add_approver(name, regclass),
     delete_guard.remove_approver(name, regclass),
     delete_guard.request_delete(regclass, text, text),
@@ -30,6 +34,7 @@ GRANT EXECUTE ON FUNCTION
     TO PUBLIC;
 GRANT SELECT ON
     delete_guard.protected_tables,
+    delete_guard.ignored_suggestions,
     delete_guard.request_history,
     delete_guard.pending_requests
     TO PUBLIC;

@@ -14,6 +14,10 @@ FROM (VALUES
     ('declare_reference', 'referencing regclass, referencing_columns name[], referenced regclass, referenced_columns name[] DEFAULT NULL::name[], condition text DEFAULT NULL::text -> text'),
     ('forget_reference', 'name text -> void'),
     ('references_to', '"table" regclass, OUT name text, OUT kind text, OUT referencing regclass, OUT referencing_columns name[], OUT referenced_columns name[], OUT on_delete text, OUT on_update text, OUT condition text, OUT index regclass -> SETOF record'),
+    ('suggest_references', '"table" regclass DEFAULT NULL::regclass, min_score numeric DEFAULT 0.5, OUT score numeric, OUT referencing regclass, OUT referencing_columns name[], OUT referenced regclass, OUT referenced_columns name[], OUT condition text, OUT evidence text, OUT declaration text -> SETOF record'),
+    ('ignore_suggestion', 'referencing regclass, referencing_columns name[], referenced regclass DEFAULT NULL::regclass, reason text DEFAULT NULL::text -> void'),
+    ('unignore_suggestion', 'referencing regclass, referencing_columns name[], referenced regclass DEFAULT NULL::regclass -> void'),
+    ('find_orphans', '"table" regclass DEFAULT NULL::regclass, OUT reference text, OUT kind text, OUT referencing regclass, OUT referencing_columns name[], OUT referenced regclass, OUT referenced_columns name[], OUT condition text, OUT orphans bigint, OUT missing_keys bigint, OUT sample_keys jsonb, OUT query text -> SETOF record'),
     ('add_approver', 'role name, "table" regclass DEFAULT NULL::regclass -> void'),
     ('remove_approver', 'role name, "table" regclass DEFAULT NULL::regclass -> void'),
     ('request_delete', '"table" regclass, condition text, reason text DEFAULT NULL::text -> bigint'),
@@ -32,10 +36,11 @@ FROM (VALUES
     ('audit_rows', 'event_id row_number table_name effect key old_row'),
     ('pending_requests', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason approvals approvals_needed'),
     ('request_history', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason state approvals approvals_needed'),
-    ('protected_tables', 'table_id mode scope approvals')
+    ('protected_tables', 'table_id mode scope approvals'),
+    ('ignored_suggestions', 'referencing referencing_columns referenced reason ignored_by ignored_at')
 ) AS v(name, columns);
 SELECT has_view('delete_guard'::name, v, v || ' is a view')
-FROM unnest('{audit_log,audit_rows,pending_requests,request_history,protected_tables}'::name[]) v;
+FROM unnest('{audit_log,audit_rows,pending_requests,request_history,protected_tables,ignored_suggestions}'::name[]) v;
 SELECT col_type_is('delete_guard', v, c, t, v || '.' || c || ' is ' || t)
 FROM (VALUES ('audit_log', 'event_id', 'bigint'), ('audit_log', 'occurred_at', 'timestamp with time zone'),
              ('audit_log', 'table_id', 'oid'), ('audit_log', 'row_count', 'bigint'), ('audit_log', 'client_addr', 'inet'),

@@ -7,7 +7,7 @@ SELECT no_plan();
 CREATE ROLE dg_nobody;
 
 CREATE TEMP TABLE public_functions AS SELECT unnest(ARRAY[
-    'protect', 'unprotect', 'declare_reference', 'forget_reference', 'references_to', 'add_approver', 'remove_approver',
+    'protect', 'unprotect', 'declare_reference', 'forget_reference', 'references_to', 'suggest_references', 'ignore_suggestion', 'unignore_suggestion', 'find_orphans', 'add_approver', 'remove_approver',
     'request_delete', 'approve', 'deny', 'cancel']::name[]) AS name;
 
 SELECT ok(has_function_privilege('dg_nobody', p.oid, 'EXECUTE'), p.proname || ': everybody may call it')
@@ -31,7 +31,7 @@ SELECT ok(NOT has_sequence_privilege('dg_nobody', c.oid, 'USAGE, SELECT, UPDATE'
 SELECT set_eq(
     $$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind = 'v'
          AND has_table_privilege('dg_nobody', c.oid, 'SELECT')$$,
-    ARRAY['protected_tables', 'request_history', 'pending_requests']::name[],
+    ARRAY['protected_tables', 'ignored_suggestions', 'request_history', 'pending_requests']::name[],
     'everybody may read these views, and not the audit log');
 SELECT is_empty(
     $$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind = 'v'
