@@ -32,7 +32,7 @@ SELECT delete_guard.add_approver('regress_dg_bob', 'dg_ap.arch');
 \c - regress_dg_alice
 SELECT delete_guard.add_approver('regress_dg_alice', 'dg_ap.arch');  -- fails
 \c - :super
-SELECT delete_guard.add_approver('regress_dg_carol');
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_carol')$$);
 SELECT role, table_id::regclass FROM delete_guard.approver ORDER BY role::text;
 
 -- The whole way: refused, approved, used once
@@ -219,7 +219,7 @@ SELECT state, approvals, decided_by, comments FROM delete_guard.request_history 
 SELECT approved_by FROM delete_guard.audit_log WHERE request_id = :r AND outcome = 'approved';
 \c - regress_dg_owner
 SET client_min_messages = warning;
-SELECT delete_guard.protect('dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.protect('dg_ap.arch')$$);
 
 -- Who is no approver: not the owner, not a superuser, nobody by SET ROLE or SECURITY DEFINER
 \c - regress_dg_alice
@@ -272,13 +272,13 @@ SELECT person, active_role, approved_by FROM delete_guard.audit_log WHERE reques
 
 -- Approvers that change: named after the request, removed after the approval, renamed, made anew
 \c - regress_dg_owner
-SELECT delete_guard.add_approver('regress_dg_owner', 'dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_owner', 'dg_ap.arch')$$);
 SELECT delete_guard.approve(:r);  -- fails: named too late
-SELECT delete_guard.remove_approver('regress_dg_owner', 'dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_owner', 'dg_ap.arch')$$);
 \c - regress_dg_bob
 SELECT approvals FROM delete_guard.approve(:r);
 \c - :super
-SELECT delete_guard.remove_approver('regress_dg_bob', 'dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', 'dg_ap.arch')$$);
 \c - regress_dg_alice
 BEGIN;
 SELECT set_config('delete_guard.approval', :'r', true) = :'r' AS set;
@@ -286,7 +286,7 @@ SELECT dg_test.says('DELETE FROM dg_ap.arch WHERE id = 14');
 ROLLBACK;
 \c - :super
 -- named again: the approval from before does not come back to life
-SELECT delete_guard.add_approver('regress_dg_bob', 'dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_bob', 'dg_ap.arch')$$);
 \c - regress_dg_alice
 BEGIN;
 SELECT set_config('delete_guard.approval', :'r', true) = :'r' AS set;
@@ -296,8 +296,8 @@ ROLLBACK;
 CREATE ROLE regress_dg_dave LOGIN;
 CREATE ROLE regress_dg_erin LOGIN;
 GRANT ALL ON ALL TABLES IN SCHEMA dg_ap TO regress_dg_dave;
-SELECT delete_guard.add_approver('regress_dg_dave', 'dg_ap.arch');
-SELECT delete_guard.add_approver('regress_dg_erin', 'dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_dave', 'dg_ap.arch')$$);
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_erin', 'dg_ap.arch')$$);
 \c - regress_dg_alice
 SELECT delete_guard.request_delete('dg_ap.arch', 'id = 16') AS r16, delete_guard.request_delete('dg_ap.arch', 'id = 17') AS r17 \gset
 \c - regress_dg_dave
@@ -318,8 +318,8 @@ CREATE ROLE regress_dg_erin LOGIN;
 SELECT delete_guard.approve(:r17);  -- fails
 \c - :super
 ALTER ROLE regress_dg_dora RENAME TO regress_dg_dave;
-SELECT delete_guard.remove_approver('regress_dg_dave', 'dg_ap.arch');
-SELECT delete_guard.remove_approver('regress_dg_erin', 'dg_ap.arch');
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_dave', 'dg_ap.arch')$$);
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_erin', 'dg_ap.arch')$$);
 DROP OWNED BY regress_dg_dave;
 DROP ROLE regress_dg_dave, regress_dg_erin;
 
@@ -530,16 +530,16 @@ ALTER TABLE dg_ap.arch DISABLE ROW LEVEL SECURITY;
 -- approvers of a table can be removed when it is protected no more; requests outlive their table
 \c - regress_dg_owner
 SET client_min_messages = warning;
-SELECT delete_guard.add_approver('regress_dg_bob', 'dg_ap.other');
-SELECT delete_guard.remove_approver('regress_dg_bob', 'dg_ap.arch');
-SELECT delete_guard.unprotect('dg_ap.arch');
-SELECT delete_guard.unprotect('dg_ap.sub');
-SELECT delete_guard.unprotect('dg_ap.other');
-SELECT delete_guard.remove_approver('regress_dg_bob', 'dg_ap.other');
-SELECT delete_guard.forget_reference('dist_arch_id');
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_bob', 'dg_ap.other')$$);
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', 'dg_ap.arch')$$);
+SELECT dg_test.alone($$SELECT delete_guard.unprotect('dg_ap.arch')$$);
+SELECT dg_test.alone($$SELECT delete_guard.unprotect('dg_ap.sub')$$);
+SELECT dg_test.alone($$SELECT delete_guard.unprotect('dg_ap.other')$$);
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', 'dg_ap.other')$$);
+SELECT dg_test.alone($$SELECT delete_guard.forget_reference('dist_arch_id')$$);
 \c - :super
 SET client_min_messages = warning;
-SELECT delete_guard.remove_approver('regress_dg_carol');
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_carol')$$);
 SELECT count(*) FROM delete_guard.approver;
 DROP SCHEMA dg_ap CASCADE;
 \c - regress_dg_alice

@@ -3,8 +3,8 @@
  * approval.c
  *	  requests, and what became of them
  *
- * Words.  A "request" names exact rows (rowset.c), an operation and a
- * requester.  "Decisions" on it are approve, deny, cancel, use and
+ * Words.  A "request" names exact rows (rowset.c) or a change (change.c), an
+ * operation and a requester.  "Decisions" on it are approve, deny, cancel, use and
  * break_glass; both are only ever added.  What state a request is in follows
  * from its decisions.  A "covered" row is one that an approved removal of
  * the running query cascades to.
@@ -125,18 +125,13 @@ dg_request_load(int64 request_id)
 		" a.n, a.names, coalesce(a.valid_until, '-infinity') <= clock_timestamp(),"
 		" EXISTS (SELECT FROM delete_guard.decision d"
 		"  WHERE d.request_id = r.request_id AND d.kind IN ('deny', 'cancel')),"
-		" u.here, u.elsewhere, a.break_glass"
+		" u.here, u.elsewhere, a.break_glass, r.action"
 		" FROM delete_guard.request r,"
 		" LATERAL (SELECT count(*) FILTER (WHERE d.kind = 'approve')::int4 AS n,"
 		"   string_agg(d.person_name::text, ', ' ORDER BY d.decision_id) AS names,"
 		"   max(d.valid_until) AS valid_until,"
 		"   coalesce(bool_or(d.kind = 'break_glass'), false) AS break_glass"
-		"  FROM delete_guard.decision d WHERE d.request_id = r.request_id"
-		"  AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
-		"   AND EXISTS (SELECT FROM delete_guard.approver p"
-		"    WHERE p.role::oid = d.person AND p.role_name = d.person_name"
-		"    AND p.role_name = pg_get_userbyid(d.person) AND p.added_at <= d.decided_at"
-		"    AND p.table_id::oid IN (0, r.table_id::oid))))) a,"
+		"  FROM delete_guard._counted_decision d WHERE d.request_id = r.request_id) a,"
 		" LATERAL (SELECT coalesce(bool_or(d.transaction_id = pg_current_xact_id_if_assigned()), false) AS here,"
 		"   coalesce(bool_or(d.transaction_id IS DISTINCT FROM pg_current_xact_id_if_assigned()), false) AS elsewhere"
 		"  FROM delete_guard.decision d WHERE d.request_id = r.request_id AND d.kind = 'use') u"
@@ -193,6 +188,7 @@ request_from_tuple(DgRequest *request, HeapTuple tuple, TupleDesc desc)
 	request->used_here = DatumGetBool(SPI_getbinval(tuple, desc, 16, &isnull));
 	request->used_elsewhere = DatumGetBool(SPI_getbinval(tuple, desc, 17, &isnull));
 	request->break_glass = DatumGetBool(SPI_getbinval(tuple, desc, 18, &isnull));
+	request->action = copy_text(tuple, desc, 19, context);
 	MemoryContextSwitchTo(old);
 }
 
@@ -258,7 +254,8 @@ dg_request_problem(const DgRequest *request, const char *operation, Oid table_id
 		 strcmp(request->requester.authn, person.authn) != 0))
 		return "was made by somebody else";
 	if (request->table_id != table_id)
-		return psprintf("is about table %s", request->table_name);
+		return OidIsValid(request->table_id) ?
+			psprintf("is about table %s", request->table_name) : "concerns all tables";
 	if (strcmp(request->operation, operation) != 0)
 		return psprintf("is for the operation \"%s\"", request->operation);
 	if (request->closed)
@@ -314,13 +311,7 @@ dg_request_radius_fits(DgRequest *request)
 		"WITH n AS (SELECT cut, \"table\", reference, depth, sum(rows) AS rows FROM"
 		"   jsonb_to_recordset($2) AS l(cut bool, \"table\" text, reference text, depth int4, rows int8)"
 		"   GROUP BY 1, 2, 3, 4)"
-		" SELECT (SELECT count(*)::int4 FROM delete_guard.decision d, delete_guard.request r"
-		"  WHERE d.request_id = $1 AND r.request_id = $1"
-		"  AND (d.kind = 'break_glass' OR (d.kind = 'approve'"
-		"   AND EXISTS (SELECT FROM delete_guard.approver p"
-		"    WHERE p.role::oid = d.person AND p.role_name = d.person_name"
-		"    AND p.role_name = pg_get_userbyid(d.person) AND p.added_at <= d.decided_at"
-		"    AND p.table_id::oid IN (0, r.table_id::oid))))"
+		" SELECT (SELECT count(*)::int4 FROM delete_guard._counted_decision d WHERE d.request_id = $1"
 		"  AND NOT EXISTS (SELECT FROM n"
 		"   LEFT JOIN jsonb_to_recordset(d.blast_radius) AS s(cut bool, \"table\" text, reference text, depth int4, rows int8)"
 		"   ON (n.\"table\", n.reference, n.depth) = (s.\"table\", s.reference, s.depth) OR (n.cut AND s.cut)"
@@ -423,6 +414,8 @@ dg_request_use(const DgRequest *request, int64 event_id)
 		(void) dg_decision_insert(request->request_id, "use", NULL, NULL, event_id);
 	used_in_transaction = true;
 
+	if (request->radius_total == NULL)
+		return;					/* a change, which no rows hang on */
 	/* one entry for each request and subtransaction, with the sum so far */
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	use = last_use(request->request_id);
@@ -441,15 +434,16 @@ dg_request_use(const DgRequest *request, int64 event_id)
 }
 
 /*
- * Is this person an approver for the table, named no later than since?  The
- * role must be the one that was named, by OID and by name.
+ * Is this person an approver for the table (or, for InvalidOid, for changes
+ * that concern all tables), named no later than since?  The role must be the
+ * one that was named, by OID and by name.
  */
 bool
 dg_is_approver(const DgPerson *person, Oid table_id, TimestampTz since)
 {
 	static const char *const query =
-		"SELECT FROM delete_guard.approver p WHERE p.role::oid = $1 AND p.role_name = $2"
-		" AND p.table_id::oid IN (0, $3) AND p.added_at <= $4";
+		"SELECT FROM delete_guard._approver_for p WHERE p.role = $1 AND p.role_name = $2"
+		" AND (p.for_table IS NULL OR p.for_table = $3) AND p.added_at <= $4";
 	Oid			argtypes[4] = {OIDOID, TEXTOID, OIDOID, TIMESTAMPTZOID};
 	Datum		args[4] = {ObjectIdGetDatum(person->roleid), CStringGetTextDatum(person->name),
 	ObjectIdGetDatum(table_id), TimestampTzGetDatum(since)};

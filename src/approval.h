@@ -20,6 +20,7 @@ typedef struct DgRequest
 	char	   *operation;
 	Oid			table_id;
 	char	   *table_name;
+	char	   *action;			/* of a change; NULL for a removal */
 	int			nentries;
 	DgRowEntry *entries;		/* sorted */
 	Jsonb	   *keys;

@@ -4,7 +4,8 @@
  *	  SQL functions add_approver and remove_approver
  *
  * Rights: approvers of one table are named by its owner; approvers of every
- * table by the owner of the extension.
+ * table by the owner of the extension.  Once there is one for a table in block
+ * mode, changing them needs an approval (see change.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +23,7 @@
 
 #include "catalog.h"
 #include "identity.h"
+#include "setting.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -31,6 +33,8 @@ PG_FUNCTION_INFO_V1(delete_guard_remove_approver);
 static char *role_argument(FunctionCallInfo fcinfo, int argno);
 static Oid	scope_argument(FunctionCallInfo fcinfo, int argno, bool must_be_protected);
 static bool role_can_login(Oid roleid);
+static void permit(const char *function, const char *role, Oid table_id, bool no_change);
+static bool is_named(Oid roleid, const char *role, Oid table_id);
 
 /*
  * add_approver(role name, table regclass)
@@ -51,6 +55,7 @@ delete_guard_add_approver(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("role \"%s\" cannot log in", role),
 				 errdetail("An approver is a person: approvals count for the role that authenticated, not for roles it is a member of.")));
+	permit("add_approver", role, table_id, is_named(roleid, role, table_id));
 	dg_own_connect(&saved);
 	dg_own_query("INSERT INTO delete_guard.approver (role, role_name, table_id, added_by, added_at)"
 				 " VALUES ($1::regrole, $2, $3::regclass, $4, clock_timestamp())"
@@ -59,8 +64,6 @@ delete_guard_add_approver(PG_FUNCTION_ARGS)
 				 " WHERE approver.role_name <> excluded.role_name",
 				 4, argtypes, args, NULL, false, 0);
 	dg_own_finish(&saved);
-	dg_journal_step("add_approver", table_id,
-					psprintf("{\"role\":%s}", dg_quote_json(role)));
 	PG_RETURN_VOID();
 }
 
@@ -78,8 +81,8 @@ delete_guard_remove_approver(PG_FUNCTION_ARGS)
 	bool		found;
 
 	dg_own_connect(&saved);
-	dg_own_query("DELETE FROM delete_guard.approver WHERE role_name = $1 AND table_id::oid = $2",
-				 2, argtypes, args, NULL, false, 0);
+	dg_own_query("SELECT FROM delete_guard.approver WHERE role_name = $1 AND table_id::oid = $2",
+				 2, argtypes, args, NULL, false, 1);
 	found = SPI_processed > 0;
 	dg_own_finish(&saved);
 	if (!found)
@@ -88,9 +91,45 @@ delete_guard_remove_approver(PG_FUNCTION_ARGS)
 				 OidIsValid(table_id) ?
 				 errmsg("role \"%s\" is not an approver for table \"%s\"", role, get_rel_name(table_id)) :
 				 errmsg("role \"%s\" is not an approver for all tables", role)));
-	dg_journal_step("remove_approver", table_id,
-					psprintf("{\"role\":%s}", dg_quote_json(role)));
+	permit("remove_approver", role, table_id, false);
+	dg_own_connect(&saved);
+	dg_own_query("DELETE FROM delete_guard.approver WHERE role_name = $1 AND table_id::oid = $2",
+				 2, argtypes, args, NULL, false, 0);
+	dg_own_finish(&saved);
 	PG_RETURN_VOID();
+}
+
+/*
+ * Returns if the approvers may be changed, with an event; no_change says that
+ * nothing will be.
+ */
+static void
+permit(const char *function, const char *role, Oid table_id, bool no_change)
+{
+	char	   *details = psprintf("{\"role\":%s}", dg_quote_json(role));
+
+	if (no_change)
+		dg_journal_step(function, table_id, details);
+	else
+		dg_setting_permit(function, table_id, dg_setting_call(function, role, table_id), details);
+}
+
+/* Is the role an approver for the table, or for all, already? */
+static bool
+is_named(Oid roleid, const char *role, Oid table_id)
+{
+	Oid			argtypes[3] = {OIDOID, TEXTOID, OIDOID};
+	Datum		args[3] = {ObjectIdGetDatum(roleid), CStringGetTextDatum(role),
+	ObjectIdGetDatum(table_id)};
+	DgRoleState saved;
+	bool		result;
+
+	dg_own_connect(&saved);
+	dg_own_query("SELECT FROM delete_guard.approver WHERE role::oid = $1 AND role_name = $2"
+				 " AND table_id::oid IN (0, $3)", 3, argtypes, args, NULL, false, 1);
+	result = SPI_processed > 0;
+	dg_own_finish(&saved);
+	return result;
 }
 
 /* The role's name; must not be NULL */

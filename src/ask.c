@@ -3,9 +3,10 @@
  * ask.c
  *	  make a request
  *
- * A request names exact rows (rowset.c), an operation, a table and who asks.
- * One that a refused attempt opens travels to the recorder as the values of
- * its row; one made in advance is inserted here.
+ * A request names exact rows (rowset.c) or a change by the text of its
+ * command, an operation, a table and who asks.  One that a refused attempt
+ * opens travels to the recorder as the values of its row; one made in advance
+ * is inserted here.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,8 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -24,14 +27,19 @@
 #include "ask.h"
 #include "guc.h"
 #include "identity.h"
+#include "recorder.h"
 #include "sql.h"
 
 static void set_datum(Datum *values, bool *isnull, int attnum, Datum value);
 static Datum key_columns_array(const DgTable *table);
 static bytea *make_bytea(const void *data, Size size);
+static void common_values(const DgPerson *person, const char *operation,
+						  Oid table_id, const char *reason, int approvals_needed,
+						  Datum *values, bool *isnull);
 static bytea *fingerprint(const DgPerson *person, const char *operation,
 						  Oid table_id, int64 statement_rows,
-						  const DgRowEntry *sorted, int n);
+						  const void *what, Size size);
+static Jsonb *request_image(Oid table_id, const Datum *values, const bool *isnull);
 
 /*
  * Fill the values of a request row (Natts_request of them), all but
@@ -44,31 +52,58 @@ dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
 				  int approvals_needed, Datum *values, bool *isnull)
 {
 	DgPerson	person = dg_person_current();
-	TimestampTz now = GetCurrentTimestamp();
 	DgRowEntry *sorted = dg_rowset_sorted(rows);
+	Size		size = sizeof(DgRowEntry) * rows->nkept;
+
+	common_values(&person, operation, table_id, reason, approvals_needed, values, isnull);
+	set_datum(values, isnull, Anum_request_key_columns, key_columns_array(rows->table));
+	set_datum(values, isnull, Anum_request_keys,
+			  PointerGetDatum(dg_rowset_keys_array(rows, 0, DG_ROWSET_MAX)));
+	set_datum(values, isnull, Anum_request_row_count, Int64GetDatum(rows->nrows));
+	set_datum(values, isnull, Anum_request_digests, PointerGetDatum(make_bytea(sorted, size)));
+	set_datum(values, isnull, Anum_request_fingerprint,
+			  PointerGetDatum(fingerprint(&person, operation, table_id, statement_rows, sorted, size)));
+	set_datum(values, isnull, Anum_request_blast_radius, PointerGetDatum(radius));
+}
+
+/*
+ * The same for a change of a table (or, for InvalidOid, of all), which is told
+ * by the text of its command.
+ */
+void
+dg_request_values_change(const char *operation, Oid table_id, const char *action,
+						 const char *reason, int approvals_needed,
+						 Datum *values, bool *isnull)
+{
+	DgPerson	person = dg_person_current();
+
+	common_values(&person, operation, table_id, reason, approvals_needed, values, isnull);
+	set_datum(values, isnull, Anum_request_action, CStringGetTextDatum(action));
+	set_datum(values, isnull, Anum_request_fingerprint,
+			  PointerGetDatum(fingerprint(&person, operation, table_id, 0, action, strlen(action))));
+}
+
+/* What every request says: who asks, since when, about which table */
+static void
+common_values(const DgPerson *person, const char *operation, Oid table_id,
+			  const char *reason, int approvals_needed, Datum *values, bool *isnull)
+{
+	TimestampTz now = GetCurrentTimestamp();
 
 	memset(isnull, true, sizeof(bool) * Natts_request);
 	set_datum(values, isnull, Anum_request_requested_at, TimestampTzGetDatum(now));
 	set_datum(values, isnull, Anum_request_expires_at,
 			  TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, (int64) dg_request_lifetime * 1000)));
-	set_datum(values, isnull, Anum_request_requester, ObjectIdGetDatum(person.roleid));
+	set_datum(values, isnull, Anum_request_requester, ObjectIdGetDatum(person->roleid));
 	set_datum(values, isnull, Anum_request_requested_by,
-			  DirectFunctionCall1(namein, CStringGetDatum(person.name)));
-	if (person.authn)
-		set_datum(values, isnull, Anum_request_requester_authn, CStringGetTextDatum(person.authn));
+			  DirectFunctionCall1(namein, CStringGetDatum(person->name)));
+	if (person->authn)
+		set_datum(values, isnull, Anum_request_requester_authn, CStringGetTextDatum(person->authn));
 	set_datum(values, isnull, Anum_request_operation, CStringGetTextDatum(operation));
 	set_datum(values, isnull, Anum_request_table_id, ObjectIdGetDatum(table_id));
-	set_datum(values, isnull, Anum_request_table_name,
-			  CStringGetTextDatum(dg_qualified_name(table_id)));
-	set_datum(values, isnull, Anum_request_key_columns, key_columns_array(rows->table));
-	set_datum(values, isnull, Anum_request_keys,
-			  PointerGetDatum(dg_rowset_keys_array(rows, 0, DG_ROWSET_MAX)));
-	set_datum(values, isnull, Anum_request_row_count, Int64GetDatum(rows->nrows));
-	set_datum(values, isnull, Anum_request_digests,
-			  PointerGetDatum(make_bytea(sorted, sizeof(DgRowEntry) * rows->nkept)));
-	set_datum(values, isnull, Anum_request_fingerprint,
-			  PointerGetDatum(fingerprint(&person, operation, table_id, statement_rows, sorted, rows->nkept)));
-	set_datum(values, isnull, Anum_request_blast_radius, PointerGetDatum(radius));
+	if (OidIsValid(table_id))
+		set_datum(values, isnull, Anum_request_table_name,
+				  CStringGetTextDatum(dg_qualified_name(table_id)));
 	if (reason)
 		set_datum(values, isnull, Anum_request_reason, CStringGetTextDatum(reason));
 	set_datum(values, isnull, Anum_request_approvals_needed, Int32GetDatum(approvals_needed));
@@ -110,7 +145,7 @@ make_bytea(const void *data, Size size)
 /* What makes two attempts the same one */
 static bytea *
 fingerprint(const DgPerson *person, const char *operation, Oid table_id,
-			int64 statement_rows, const DgRowEntry *sorted, int n)
+			int64 statement_rows, const void *what, Size size)
 {
 	StringInfoData buf;
 	uint8		digest[DG_DIGEST_LEN];
@@ -120,10 +155,56 @@ fingerprint(const DgPerson *person, const char *operation, Oid table_id,
 	appendBinaryStringInfo(&buf, (const char *) &table_id, sizeof(Oid));
 	appendBinaryStringInfo(&buf, (const char *) &statement_rows, sizeof(int64));
 	appendBinaryStringInfo(&buf, operation, strlen(operation) + 1);
-	appendBinaryStringInfo(&buf, (const char *) sorted, sizeof(DgRowEntry) * n);
+	appendBinaryStringInfo(&buf, (const char *) what, size);
 	dg_digest(buf.data, buf.len, digest);
 	pfree(buf.data);
 	return make_bytea(digest, DG_DIGEST_LEN);
+}
+
+/*
+ * Have the recorder store a refused attempt: its event, the rows it held (JSON,
+ * or NULL), and the request with these values, which is opened if open says
+ * so.  Returns when the record is on disk, or in the server log.
+ */
+DgReceipt
+dg_request_record_attempt(const DgEvent *event, const char *rows,
+						  const Datum *values, const bool *isnull, bool open)
+{
+	Datum		event_values[Natts_event];
+	bool		event_isnull[Natts_event];
+	Jsonb	   *image;
+	StringInfoData buf;
+
+	dg_event_values(event, event_values, event_isnull);
+	image = dg_event_encode(event_values, event_isnull);
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"event\":%s", JsonbToCString(NULL, &image->root, VARSIZE(image)));
+	if (rows)
+		appendStringInfo(&buf, ",\"rows\":%s", rows);
+	if (open)
+	{
+		image = request_image(event->table_id, values, isnull);
+		appendStringInfo(&buf, ",\"request\":%s", JsonbToCString(NULL, &image->root, VARSIZE(image)));
+	}
+	appendStringInfoString(&buf, ",\"fingerprint\":");
+	escape_json(&buf, DatumGetCString(DirectFunctionCall1(byteaout, values[Anum_request_fingerprint - 1])));
+	appendStringInfoString(&buf, ",\"notify\":true}");
+	return dg_recorder_record(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+																 CStringGetDatum(buf.data))));
+}
+
+/*
+ * Image of a request for the recorder.  The table stands in it by number, as
+ * the recorder need not see it under its name of now.
+ */
+static Jsonb *
+request_image(Oid table_id, const Datum *values, const bool *isnull)
+{
+	char	   *number = psprintf("{\"table_id\": \"%u\"}", table_id);
+
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(dg_own_row_encode("request", values, isnull)),
+											  DirectFunctionCall1(jsonb_in, CStringGetDatum(number))));
 }
 
 /*

@@ -80,7 +80,7 @@ static Jsonb *get_container(const Jsonb *object, const char *key);
 static void store_record(Batch *batch, int index);
 static int64 find_open_request(const Record *record, TimestampTz now);
 static bool is_closed(int64 request_id, const Record *record, TimestampTz now);
-static bool same_radius(const Record *record, Datum radius);
+static bool same_radius(const Record *record, Datum radius, bool isnull);
 static bool approver_named_since(Oid table_id, TimestampTz since);
 static bool count_if_repeat(Batch *batch, int index, int64 open_request);
 static bool event_exists(int64 event_id);
@@ -275,8 +275,8 @@ find_open_request(const Record *record, TimestampTz now)
 															  &isnull));
 		Datum		radius = dg_ownrow_get(rel, tuple, "blast_radius", &isnull);
 
-		if (id > found && DatumGetTimestampTz(expires_at) > now && !isnull &&
-			same_radius(record, radius) &&
+		if (id > found && DatumGetTimestampTz(expires_at) > now &&
+			same_radius(record, radius, isnull) &&
 			!is_closed(id, record, now) &&
 			!approver_named_since(table_id, DatumGetTimestampTz(requested_at)))
 			found = id;
@@ -286,19 +286,25 @@ find_open_request(const Record *record, TimestampTz now)
 	return found;
 }
 
-/* Does as much hang on the rows as the record says? */
+/* Does as much hang on the rows as the record says?  Changes have no rows. */
 static bool
-same_radius(const Record *record, Datum radius)
+same_radius(const Record *record, Datum radius, bool isnull)
 {
 	JsonbValue	buffer;
 	JsonbValue *now = dg_ownrow_member(record->request, "blast_radius", &buffer);
-	Jsonb	   *then = DatumGetJsonbP(radius);
+	Jsonb	   *then;
 
+	if (isnull)
+		return now == NULL || now->type == jbvNull;
+	then = DatumGetJsonbP(radius);
 	return now != NULL && now->type == jbvBinary &&
 		compareJsonbContainers(now->val.binary.data, &then->root) == 0;
 }
 
-/* Was somebody named an approver for the table (or for all) after a time? */
+/*
+ * Was somebody named an approver for the table (or for all; or, for a change
+ * that concerns all, for any) after a time?
+ */
 static bool
 approver_named_since(Oid table_id, TimestampTz since)
 {
@@ -312,7 +318,7 @@ approver_named_since(Oid table_id, TimestampTz since)
 		bool		isnull;
 		Oid			scope = DatumGetObjectId(dg_ownrow_get(rel, tuple, "table_id", &isnull));
 
-		if ((scope == InvalidOid || scope == table_id) &&
+		if ((scope == InvalidOid || scope == table_id || table_id == InvalidOid) &&
 			DatumGetTimestampTz(dg_ownrow_get(rel, tuple, "added_at", &isnull)) > since)
 			found = true;
 	}
@@ -348,7 +354,7 @@ is_closed(int64 request_id, const Record *record, TimestampTz now)
 		if (!isnull && DatumGetTimestampTz(value) <= now)
 			closed = true;
 		value = dg_ownrow_get(rel, tuple, "blast_radius", &isnull);
-		if (!isnull && !same_radius(record, value))
+		if (!isnull && !same_radius(record, value, false))
 			closed = true;
 	}
 	systable_endscan(scan);

@@ -65,6 +65,8 @@ static HTAB *watched = NULL;
 static uint64 generation = 1;
 static bool callback_registered = false;
 
+static List *read_protections(Oid relid);
+static DgProtection *protection_from_tuple(HeapTuple tuple, TupleDesc desc);
 static void relcache_callback(Datum arg, Oid relid);
 static void prepare_watching(void);
 static bool declaration_from_tuple(HeapTuple tuple, TupleDesc desc,
@@ -108,35 +110,62 @@ dg_ancestors(Oid relid)
 bool
 dg_protection_read(Oid relid, DgProtection *protection)
 {
+	List	   *found = read_protections(relid);
+
+	if (found == NIL)
+		return false;
+	*protection = *(DgProtection *) linitial(found);
+	list_free_deep(found);
+	return true;
+}
+
+/*
+ * All protections: list of DgProtection in the current context.
+ */
+List *
+dg_protections_all(void)
+{
+	return read_protections(InvalidOid);
+}
+
+/* The protections of one table, or of all */
+static List *
+read_protections(Oid relid)
+{
 	Relation	rel = table_open(dg_own_relation("protected_table"), AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found;
+	List	   *result = NIL;
 
 	ScanKeyInit(&key, Anum_protected_table_table_id, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found)
-	{
-		Datum		values[Natts_protected_table];
-		bool		nulls[Natts_protected_table];
-		char	   *mode;
-		char	   *scope;
-
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		mode = TextDatumGetCString(values[Anum_protected_table_mode - 1]);
-		scope = TextDatumGetCString(values[Anum_protected_table_scope - 1]);
-		protection->relid = relid;
-		protection->mode = strcmp(mode, "log") == 0 ? DG_MODE_LOG : DG_MODE_BLOCK;
-		protection->scope = strcmp(scope, "referenced") == 0 ? DG_SCOPE_REFERENCED : DG_SCOPE_ALL;
-		protection->approvals = DatumGetInt32(values[Anum_protected_table_approvals - 1]);
-	}
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, OidIsValid(relid) ? 1 : 0, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = lappend(result, protection_from_tuple(tuple, RelationGetDescr(rel)));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return found;
+	return result;
+}
+
+/* A row of protected_table */
+static DgProtection *
+protection_from_tuple(HeapTuple tuple, TupleDesc desc)
+{
+	DgProtection *protection = palloc(sizeof(DgProtection));
+	Datum		values[Natts_protected_table];
+	bool		nulls[Natts_protected_table];
+	char	   *mode;
+	char	   *scope;
+
+	heap_deform_tuple(tuple, desc, values, nulls);
+	mode = TextDatumGetCString(values[Anum_protected_table_mode - 1]);
+	scope = TextDatumGetCString(values[Anum_protected_table_scope - 1]);
+	protection->relid = DatumGetObjectId(values[Anum_protected_table_table_id - 1]);
+	protection->mode = strcmp(mode, "log") == 0 ? DG_MODE_LOG : DG_MODE_BLOCK;
+	protection->scope = strcmp(scope, "referenced") == 0 ? DG_SCOPE_REFERENCED : DG_SCOPE_ALL;
+	protection->approvals = DatumGetInt32(values[Anum_protected_table_approvals - 1]);
+	return protection;
 }
 
 /*

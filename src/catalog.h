@@ -48,6 +48,7 @@ typedef struct DgDeclaration
 extern List *dg_ancestors(Oid relid);
 extern bool dg_protection_read(Oid relid, DgProtection *protection);
 extern bool dg_protection_find(Oid relid, DgProtection *protection);
+extern List *dg_protections_all(void);
 extern List *dg_declarations_to(List *relids);
 extern void dg_declarations_follow_names(Oid relid);
 extern const char *dg_mode_name(DgMode mode);

@@ -5,7 +5,8 @@
  *	  references_to
  *
  * Rights: declaring a reference needs ownership of both tables, as its
- * condition runs as the owner of the referencing one.
+ * condition runs as the owner of the referencing one.  Forgetting one needs an
+ * approval (see change.c).
  *
  * Locks: SHARE ROW EXCLUSIVE on the referenced table, as ADD FOREIGN KEY takes,
  * so that no removal is under way that would not know of the reference.
@@ -35,6 +36,7 @@
 #include "identity.h"
 #include "lookup.h"
 #include "reference.h"
+#include "setting.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -49,6 +51,7 @@ static void check_columns(const DgDeclaration *declaration);
 static void check_condition(DgDeclaration *declaration);
 static void store_declaration(const DgDeclaration *declaration);
 static Datum int2_array(const int16 *numbers, int n);
+static void permit_forgetting(const char *name, Oid referenced);
 static bool same_declaration_exists(const DgDeclaration *declaration);
 
 /*
@@ -318,14 +321,45 @@ delete_guard_forget_reference(PG_FUNCTION_ARGS)
 		dg_lock_owned(referenced);
 	else
 		dg_require_owner(dg_own_relation("declared_reference"));
+	permit_forgetting(name, referenced);
 	dg_own_connect(&saved);
 	dg_own_query("DELETE FROM delete_guard.declared_reference WHERE name = $1",
 				 1, &argtype, &arg, NULL, false, 0);
 	dg_own_finish(&saved);
 	dg_catalog_changed("declared_reference");
-	dg_journal_step("forget_reference", get_rel_name(referenced) ? referenced : InvalidOid,
-					psprintf("{\"name\":%s}", dg_quote_json(name)));
 	PG_RETURN_VOID();
+}
+
+/*
+ * Returns if a reference may be forgotten, as far as each protected table is
+ * concerned whose rows it can refer to: one above the referenced table, or
+ * some at and below it.
+ */
+static void
+permit_forgetting(const char *name, Oid referenced)
+{
+	char	   *details = psprintf("{\"name\":%s}", dg_quote_json(name));
+	List	   *concerned = NIL;
+	DgProtection protection;
+	ListCell   *lc;
+
+	if (get_rel_name(referenced) == NULL)
+	{
+		dg_journal_step("forget_reference", InvalidOid, details);
+		return;
+	}
+	if (dg_protection_find(referenced, &protection))
+		concerned = list_make1_oid(protection.relid);
+	foreach(lc, dg_hierarchy(referenced))
+	{
+		if (dg_protection_read(lfirst_oid(lc), &protection))
+			concerned = list_append_unique_oid(concerned, protection.relid);
+	}
+	foreach(lc, concerned)
+		dg_setting_permit("forget_reference", lfirst_oid(lc),
+						  dg_setting_call("forget_reference", name, InvalidOid), details);
+	if (concerned == NIL)
+		dg_journal_step("forget_reference", referenced, details);
 }
 
 /*

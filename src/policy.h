@@ -44,6 +44,7 @@ typedef struct DgVerdict
 	List	   *cascaded;		/* of DgCascadedRow */
 } DgVerdict;
 
+#define DG_OUTCOME_DONE "done"
 #define DG_OUTCOME_LOGGED "logged"
 #define DG_OUTCOME_BLOCKED "blocked"
 #define DG_OUTCOME_APPROVED "approved"
@@ -55,6 +56,7 @@ typedef struct DgVerdict
 #define DG_OPERATION_KEY_CHANGE "key change"
 #define DG_OPERATION_TRUNCATE "truncate"
 
+extern bool dg_outcome_alerts(const char *outcome);
 extern bool dg_policy_holds(const DgTable *table, bool referenced);
 extern DgVerdict *dg_policy_decide(const DgRemoval *removal, List *requests);
 

@@ -3,7 +3,8 @@
  * protect.c
  *	  SQL functions protect and unprotect
  *
- * Rights: the settings of a table are its owner's to make.
+ * Rights: the settings of a table are its owner's to make; weaker ones, and
+ * none, need an approval (see change.c).
  *
  * Locks: SHARE ROW EXCLUSIVE on the table and everything below it, as ADD
  * FOREIGN KEY takes, so that no removal is under way meanwhile.
@@ -31,6 +32,7 @@
 #include "identity.h"
 #include "lookup.h"
 #include "reference.h"
+#include "setting.h"
 #include "sql.h"
 #include "steps.h"
 #include "suspect.h"
@@ -38,6 +40,8 @@
 PG_FUNCTION_INFO_V1(delete_guard_protect);
 PG_FUNCTION_INFO_V1(delete_guard_unprotect);
 
+static bool is_weaker(const DgProtection *after, const DgProtection *before);
+static char *settings_details(const DgProtection *protection);
 static void raise_not_protected(Oid relid);
 static void rearm_below(Oid relid);
 static void check_protectable(Oid relid);
@@ -57,6 +61,7 @@ delete_guard_protect(PG_FUNCTION_ARGS)
 {
 	Oid			relid = dg_table_argument(fcinfo, 0, "table");
 	DgProtection protection;
+	DgProtection before;
 	DgProtection above;
 
 	protection.relid = relid;
@@ -76,13 +81,14 @@ delete_guard_protect(PG_FUNCTION_ARGS)
 						get_rel_name(relid), get_rel_name(above.relid)),
 				 errhint("Change the settings of \"%s\" instead.", get_rel_name(above.relid))));
 
+	if (dg_protection_read(relid, &before) && is_weaker(&protection, &before))
+		dg_setting_permit("protect", relid, dg_setting_protect(&protection),
+						  settings_details(&protection));
+	else
+		dg_journal_step("protect", relid, settings_details(&protection));
 	store_protection(&protection);
 	dg_catalog_changed("protected_table");
 	dg_arm(relid);
-	dg_journal_step("protect", relid,
-					psprintf("{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
-				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
-				 protection.approvals));
 	report_protection(&protection);
 	PG_RETURN_VOID();
 }
@@ -109,6 +115,11 @@ delete_guard_unprotect(PG_FUNCTION_ARGS)
 		dg_require_owner(dg_own_relation("protected_table"));
 	if (!dg_protection_read(relid, &protection))
 		raise_not_protected(relid);
+	if (get_rel_name(relid))
+		dg_setting_permit("unprotect", relid, dg_setting_call("unprotect", NULL, relid),
+						  settings_details(&protection));
+	else
+		dg_journal_step("unprotect", InvalidOid, settings_details(&protection));
 	dg_own_connect(&saved);
 	dg_own_query("DELETE FROM delete_guard.protected_table WHERE table_id::oid = $1",
 				 1, &argtype, &arg, NULL, false, 0);
@@ -121,11 +132,25 @@ delete_guard_unprotect(PG_FUNCTION_ARGS)
 		if (dg_protection_find(relid, &above))
 			dg_arm(above.relid);
 	}
-	dg_journal_step("unprotect", get_rel_name(relid) ? relid : InvalidOid,
-					psprintf("{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
-				 dg_mode_name(protection.mode), dg_scope_name(protection.scope),
-				 protection.approvals));
 	PG_RETURN_VOID();
+}
+
+/* Does a table that is in block mode lose anything with these settings? */
+static bool
+is_weaker(const DgProtection *after, const DgProtection *before)
+{
+	return before->mode == DG_MODE_BLOCK &&
+		(after->mode != DG_MODE_BLOCK || after->approvals < before->approvals ||
+		 (before->scope == DG_SCOPE_ALL && after->scope != DG_SCOPE_ALL));
+}
+
+/* Settings as details of an event */
+static char *
+settings_details(const DgProtection *protection)
+{
+	return psprintf("{\"mode\":\"%s\",\"scope\":\"%s\",\"approvals\":%d}",
+					dg_mode_name(protection->mode), dg_scope_name(protection->scope),
+					protection->approvals);
 }
 
 /* Say that a table is not protected, or through which other one it is */

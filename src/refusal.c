@@ -3,7 +3,7 @@
  * refusal.c
  *	  a refused removal: recorded, then raised as an error
  *
- * The only place that words a refusal.  The attempt is handed to the recorder
+ * Here, and for changes in change.c, a refusal is worded.  The attempt is handed to the recorder
  * and on disk (or, failing that, in the server log) before the error is
  * raised.
  *
@@ -56,8 +56,9 @@ static char *message_detail(const DgRemoval *removal, const DgVerdict *verdict,
 							const int64 *counts);
 static char *message_hint(const DgRemoval *removal, const DgReceipt *receipt,
 						  const int64 *counts);
+static const char *no_approver_hint(Oid table_id);
 static bool is_decided(int64 request_id);
-static bool request_is_usable(const DgRemoval *removal, int64 request_id);
+static bool request_is_usable(const char *operation, Oid table_id, int64 request_id);
 static char *row_sentence(const DgRemoval *removal, const char *key, const int64 *counts);
 static char *key_text(const DgRemoval *removal, int row);
 static char *association_hint(const DgRemoval *removal, const int64 *counts);
@@ -121,12 +122,12 @@ record_attempt(const DgRemoval *removal, Jsonb *radius)
 {
 	DgTable    *table = removal->table;
 	DgEvent		event = {0};
-	Datum		values[Max(Natts_event, Natts_request)];
-	bool		isnull[Max(Natts_event, Natts_request)];
+	Datum		values[Natts_request];
+	bool		isnull[Natts_request];
 	Jsonb	   *part = dg_event_part(table, "refused");
-	Jsonb	   *request;
-	bool		complete = dg_rowset_complete(removal->held);
-	StringInfoData buf;
+	Jsonb	   *keys = dg_rowset_keys_array(removal->held, 0, DG_KEYS_KEPT);
+	char	   *rows = psprintf("[{\"part\":0,\"first_row\":1,\"keys\":%s}]",
+								JsonbToCString(NULL, &keys->root, VARSIZE(keys)));
 
 	event.operation = removal->operation;
 	event.outcome = DG_OUTCOME_BLOCKED;
@@ -134,28 +135,10 @@ record_attempt(const DgRemoval *removal, Jsonb *radius)
 	event.row_count = removal->nrows;
 	event.blast_radius = radius;
 	event.parts = dg_jsonb_array(&part, 1);
-	dg_event_values(&event, values, isnull);
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"event\":%s",
-					 JsonbToCString(NULL, &dg_event_encode(values, isnull)->root, 0));
-	appendStringInfo(&buf, ",\"rows\":[{\"part\":0,\"first_row\":1,\"keys\":%s}]",
-					 JsonbToCString(NULL, &dg_rowset_keys_array(removal->held, 0, DG_KEYS_KEPT)->root, 0));
 	dg_request_values(removal->operation, table->protection.relid, removal->held, removal->nrows,
 					  radius, NULL, table->protection.approvals, values, isnull);
-	request = dg_own_row_encode("request", values, isnull);
-	/* the table by number: the recorder need not see it under its name of now */
-	request = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(request),
-												 DirectFunctionCall1(jsonb_in,
-																	 CStringGetDatum(psprintf("{\"table_id\": \"%u\"}",
-																							  table->protection.relid)))));
-	appendStringInfo(&buf, ",\"request\":%s", complete ?
-					 JsonbToCString(NULL, &request->root, 0) : "null");
-	appendStringInfoString(&buf, ",\"fingerprint\":");
-	escape_json(&buf, DatumGetCString(DirectFunctionCall1(byteaout, values[Anum_request_fingerprint - 1])));
-	appendStringInfoString(&buf, ",\"notify\":true}");
-	return dg_recorder_record(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-																 CStringGetDatum(buf.data))));
+	return dg_request_record_attempt(&event, rows, values, isnull,
+									 dg_rowset_complete(removal->held));
 }
 
 /* Which rows, and what refers to them */
@@ -275,32 +258,56 @@ message_hint(const DgRemoval *removal, const DgReceipt *receipt, const int64 *co
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, association_hint(removal, counts));
 	if (!dg_rowset_complete(removal->held))
-		appendStringInfo(&buf, "A request names at most %d rows; remove them in smaller steps.", DG_ROWSET_MAX);
-	else if (receipt->status != DG_RECEIPT_STORED || receipt->request_id == 0)
-		appendStringInfo(&buf, "To %s, another person must approve it, but no request could be stored; the attempt is in the server log.  Ask with delete_guard.request_delete().", what);
-	else if (request_is_usable(removal, receipt->request_id))
-		appendStringInfo(&buf, "Request " INT64_FORMAT " has been approved: run this in one transaction with SET LOCAL delete_guard.approval = " INT64_FORMAT ".",
+		appendStringInfo(&buf, "A request names at most %d rows; remove them in smaller steps.%s", DG_ROWSET_MAX,
+						 no_approver_hint(removal->table->protection.relid));
+	else
+		dg_append_approval_hint(&buf, what, removal->operation, removal->table->protection.relid,
+								receipt, "request_delete");
+	return buf.data;
+}
+
+/*
+ * How to get an approval, for a hint: "To <what>, another person must run ...".
+ * ask_with names the function that makes a request in advance.
+ */
+void
+dg_append_approval_hint(StringInfo buf, const char *what, const char *operation,
+						Oid table_id, const DgReceipt *receipt, const char *ask_with)
+{
+	if (receipt->status != DG_RECEIPT_STORED || receipt->request_id == 0)
+		appendStringInfo(buf, "To %s, another person must approve it, but no request could be stored; the attempt is in the server log.  Ask with delete_guard.%s().",
+						 what, ask_with);
+	else if (request_is_usable(operation, table_id, receipt->request_id))
+		appendStringInfo(buf, "Request " INT64_FORMAT " has been approved: run this in one transaction with SET LOCAL delete_guard.approval = " INT64_FORMAT ".",
 						 receipt->request_id, receipt->request_id);
 	else
-		appendStringInfo(&buf, "To %s, another person must run SELECT delete_guard.approve(" INT64_FORMAT
+		appendStringInfo(buf, "To %s, another person must run SELECT delete_guard.approve(" INT64_FORMAT
 						 "); then run this in one transaction with SET LOCAL delete_guard.approval = " INT64_FORMAT ".",
 						 what, receipt->request_id, receipt->request_id);
-	if (!dg_has_approver(removal->table->protection.relid))
-		appendStringInfoString(&buf, "  There is no approver for this table yet; see delete_guard.add_approver().");
-	return buf.data;
+	appendStringInfoString(buf, no_approver_hint(table_id));
+}
+
+/* A sentence if there is nobody who could approve */
+static const char *
+no_approver_hint(Oid table_id)
+{
+	if (dg_has_approver(table_id))
+		return "";
+	return OidIsValid(table_id) ?
+		"  There is no approver for this table yet; see delete_guard.add_approver()." :
+		"  There is no approver for all tables yet; see delete_guard.add_approver().";
 }
 
 /* Was the request that this attempt found approved before? */
 static bool
-request_is_usable(const DgRemoval *removal, int64 request_id)
+request_is_usable(const char *operation, Oid table_id, int64 request_id)
 {
 	DgRequest  *request;
 
 	if (!is_decided(request_id))
 		return false;
 	request = dg_request_load(request_id);
-	return request && dg_request_problem(request, removal->operation,
-										 removal->table->protection.relid) == NULL;
+	return request && dg_request_problem(request, operation, table_id) == NULL;
 }
 
 /* Has anything been decided on a request?  Most are new, and this is cheap. */

@@ -164,8 +164,8 @@ delete_guard_approve(PG_FUNCTION_ARGS)
 	require_other_person(request, "approve");
 	require_approver(request);
 	require_not_counted(request);
-	radius = current_radius(request, &unchanged);
-	if (!unchanged)
+	radius = request->action ? NULL : current_radius(request, &unchanged);
+	if (request->action == NULL && !unchanged)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("rows of request " INT64_FORMAT " were changed or removed since it was made",
@@ -181,6 +181,7 @@ delete_guard_approve(PG_FUNCTION_ARGS)
 	values[2] = Int32GetDatum(request->approvals_needed);
 	values[3] = TimestampTzGetDatum(usable_until);
 	values[4] = PointerGetDatum(radius);
+	nulls[4] = radius == NULL;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
@@ -290,7 +291,9 @@ require_approver(const DgRequest *request)
 			 errmsg("cannot decide on request " INT64_FORMAT, request->request_id),
 			 dg_is_approver(&person, request->table_id, DT_NOEND) ?
 			 errdetail("\"%s\" was named an approver after the request was made.", person.name) :
-			 errdetail("\"%s\" is not an approver for table %s.", person.name, request->table_name),
+			 request->table_name ?
+			 errdetail("\"%s\" is not an approver for table %s.", person.name, request->table_name) :
+			 errdetail("\"%s\" is not an approver for all tables.", person.name),
 			 errhint("See delete_guard.add_approver(); after that the request has to be made again.")));
 }
 
@@ -364,7 +367,7 @@ journal_decision(const DgRequest *request, const char *operation, const char *ou
 	event.operation = operation;
 	event.outcome = outcome;
 	event.table_id = get_rel_name(request->table_id) ? request->table_id : InvalidOid;
-	event.row_count = request->nentries;
+	event.row_count = request->action ? -1 : request->nentries;
 	event.request_id = request->request_id;
 	event.reason = comment;
 	event.blast_radius = radius;
@@ -417,7 +420,7 @@ delete_guard_may_read_keys(PG_FUNCTION_ARGS)
 
 /*
  * _request_radius(request bigint) returns jsonb: what hangs on its rows now;
- * NULL if the caller may not see the request; an element with an error if it
+ * NULL for a change, and if the caller may not see the request; an element with an error if it
  * cannot be told
  */
 Datum
@@ -429,7 +432,8 @@ delete_guard_request_radius(PG_FUNCTION_ARGS)
 	Jsonb	   *radius = NULL;
 	bool		unchanged;
 
-	if (request == NULL || !may_see(request->requester.roleid, request->table_id) ||
+	if (request == NULL || request->action ||
+		!may_see(request->requester.roleid, request->table_id) ||
 		get_rel_name(request->table_id) == NULL)
 		PG_RETURN_NULL();
 

@@ -120,7 +120,8 @@ dg_lock_owned(Oid relid)
 }
 
 /*
- * Is there an approver for the table, or for all?
+ * Is there an approver for the table, or for all?  InvalidOid asks for one of
+ * changes that concern all tables.
  */
 bool
 dg_has_approver(Oid table_id)
@@ -131,7 +132,7 @@ dg_has_approver(Oid table_id)
 	bool		result;
 
 	dg_own_connect(&saved);
-	dg_own_query("SELECT FROM delete_guard.approver p WHERE p.table_id::oid IN (0, $1)",
+	dg_own_query("SELECT FROM delete_guard._approver_for p WHERE p.for_table IS NULL OR p.for_table = $1",
 				 1, &argtype, &arg, NULL, true, 1);
 	result = SPI_processed > 0;
 	dg_own_finish(&saved);

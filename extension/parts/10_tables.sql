@@ -125,10 +125,10 @@ CREATE TABLE delete_guard.request (
     requester_authn  text,
     operation        text NOT NULL,
     table_id         regclass NOT NULL,
-    table_name       text NOT NULL,
+    table_name       text,
     key_columns      name[],
     keys             jsonb,
-    row_count        bigint NOT NULL,
+    row_count        bigint,
     digests          bytea,
     fingerprint      bytea NOT NULL,
     blast_radius     jsonb,
@@ -138,11 +138,15 @@ CREATE TABLE delete_guard.request (
 ) USING heap;
 CREATE INDEX request_fingerprint ON delete_guard.request (fingerprint);
 COMMENT ON TABLE delete_guard.request IS
-    'what somebody asked to have approved';
+    'what somebody asked to have approved: the removal of rows, or a change (action)';
 COMMENT ON COLUMN delete_guard.request.digests IS
     'sorted 32-byte entries, one per row: 16 bytes of SHA-256 of the key, 16 bytes of SHA-256 of the row image';
 COMMENT ON COLUMN delete_guard.request.fingerprint IS
-    'SHA-256 over requester, operation, table and digests: equal for the same attempt made again';
+    'SHA-256 over requester, operation, table and digests or action: equal for the same attempt made again';
+COMMENT ON COLUMN delete_guard.request.action IS
+    'text of the command, for a request about DDL or settings';
+COMMENT ON COLUMN delete_guard.request.table_id IS
+    'the protected table; 0 ("-") for a change that concerns all of them';
 
 CREATE SEQUENCE delete_guard.decision_id AS bigint;
 
@@ -175,6 +179,40 @@ CREATE TABLE delete_guard.attempt (
 CREATE INDEX attempt_fingerprint ON delete_guard.attempt (fingerprint);
 COMMENT ON TABLE delete_guard.attempt IS
     'which event holds which refused attempt, so that a repeat within a minute is counted on it';
+
+/*
+ * Who may approve what.  for_table NULL stands for every table and every
+ * change; 0 for changes that concern all tables, which somebody who is an
+ * approver for each table in block mode may approve too.
+ */
+CREATE VIEW delete_guard._approver_for AS
+    SELECT role::oid AS role, role_name, nullif(table_id::oid, 0) AS for_table, added_at
+    FROM delete_guard.approver
+    UNION ALL
+    SELECT a.role::oid, a.role_name, 0, max(a.added_at)
+    FROM delete_guard.approver a
+    WHERE NOT EXISTS (SELECT FROM delete_guard.protected_table t
+                      WHERE t.mode = 'block' AND NOT EXISTS (
+                          SELECT FROM delete_guard.approver b
+                          WHERE b.role = a.role AND b.role_name = a.role_name
+                                AND b.table_id::oid IN (0, t.table_id::oid)))
+    GROUP BY a.role, a.role_name;
+COMMENT ON VIEW delete_guard._approver_for IS
+    'roles that may approve, and for which table';
+
+/* the approvals of somebody who is no longer an approver do not count */
+CREATE VIEW delete_guard._counted_decision AS
+    SELECT d.*
+    FROM delete_guard.decision d JOIN delete_guard.request r USING (request_id)
+    WHERE d.kind = 'break_glass'
+          OR (d.kind = 'approve' AND EXISTS (
+              SELECT FROM delete_guard._approver_for p
+              WHERE p.role = d.person AND p.role_name = d.person_name
+                    AND p.role_name = pg_get_userbyid(d.person)
+                    AND p.added_at <= d.decided_at
+                    AND (p.for_table IS NULL OR p.for_table = r.table_id::oid)));
+COMMENT ON VIEW delete_guard._counted_decision IS
+    'decisions by which a request can be used';
 
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.protected_table', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.declared_reference', '');

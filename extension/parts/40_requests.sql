@@ -47,18 +47,16 @@ CREATE VIEW delete_guard.request_history WITH (security_barrier) AS
            CASE WHEN d.used_at IS NOT NULL THEN 'used'
                 WHEN d.denied THEN 'denied'
                 WHEN d.cancelled THEN 'cancelled'
-                WHEN d.approvals >= r.approvals_needed AND d.valid_until > clock_timestamp() THEN 'approved'
-                WHEN d.approvals >= r.approvals_needed OR r.expires_at <= clock_timestamp() THEN 'expired'
+                WHEN (d.approvals >= r.approvals_needed OR d.broken) AND d.valid_until > clock_timestamp() THEN 'approved'
+                WHEN d.approvals >= r.approvals_needed OR d.broken OR r.expires_at <= clock_timestamp() THEN 'expired'
                 ELSE 'pending' END AS state,
            d.approvals, r.approvals_needed, d.decided_by, d.comments,
-           d.decided_at, d.valid_until AS usable_until, d.used_at, r.event_id
+           d.decided_at, d.valid_until AS usable_until, d.used_at, r.event_id, r.action
     FROM delete_guard.request r,
-         LATERAL (SELECT count(*) FILTER (WHERE kind = 'approve' AND EXISTS (
-                             SELECT FROM delete_guard.approver p
-                             WHERE p.role::oid = person AND p.role_name = person_name
-                                   AND p.role_name = pg_get_userbyid(person)
-                                   AND p.added_at <= decided_at
-                                   AND p.table_id::oid IN (0, r.table_id::oid)))::integer AS approvals,
+         LATERAL (SELECT count(*) FILTER (WHERE kind = 'approve' AND decision_id IN (
+                             SELECT c.decision_id FROM delete_guard._counted_decision c
+                             WHERE c.request_id = r.request_id))::integer AS approvals,
+                         bool_or(kind = 'break_glass') IS TRUE AS broken,
                          bool_or(kind = 'deny') IS TRUE AS denied,
                          bool_or(kind = 'cancel') IS TRUE AS cancelled,
                          max(decided_at) FILTER (WHERE kind = 'use') AS used_at,
@@ -75,7 +73,7 @@ CREATE VIEW delete_guard.pending_requests WITH (security_barrier) AS
     SELECT h.request_id, h.requested_by, h.requested_at, h.expires_at, h.operation,
            h.table_name, h.keys, h.row_count,
            delete_guard._request_radius(h.request_id) AS blast_radius,
-           h.reason, h.approvals, h.approvals_needed
+           h.reason, h.approvals, h.approvals_needed, h.action
     FROM delete_guard.request_history h
     WHERE h.state = 'pending';
 COMMENT ON VIEW delete_guard.pending_requests IS

@@ -12,7 +12,7 @@ SELECT 'function ' || proname || ': argument ' || arg
 
 SELECT 'view ' || c.relname || ', column ' || a.attname
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
- WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind = 'v'
+ WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind = 'v' AND c.relname !~ '^_'
    AND (position('`' || c.relname || '`' IN :'reference') = 0
         OR position('`' || a.attname || '`' IN :'reference') = 0);
 

@@ -106,7 +106,7 @@ SELECT throws_ok($$SELECT delete_guard.add_approver('dg_person')$$, '42501', NUL
 SELECT throws_ok($$SELECT delete_guard.add_approver('dg_person', 'assoc')$$, '42704', NULL, 'add_approver: table not protected');
 SELECT lives_ok($$SELECT delete_guard.add_approver('dg_person', 'arch')$$, 'add_approver works');
 SELECT throws_ok($$SELECT delete_guard.remove_approver('dg_owner', 'arch')$$, '42704', NULL, 'remove_approver: no approver');
-SELECT lives_ok($$SELECT delete_guard.remove_approver('dg_person', 'arch')$$, 'remove_approver works');
+SELECT throws_ok($$SELECT delete_guard.remove_approver('dg_person', 'arch')$$, '42501', NULL, 'remove_approver: needs an approval');
 
 -- requests
 SELECT throws_ok($$SELECT delete_guard.request_delete('assoc', 'true')$$, '55000', NULL, 'request_delete: table not protected');

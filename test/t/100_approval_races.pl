@@ -25,8 +25,10 @@ $node->safe_psql(
 	GRANT ALL ON arch, assoc TO PUBLIC;
 	SELECT delete_guard.protect('arch');
 	SELECT delete_guard.declare_reference('assoc', '{arch_id}', 'arch');
+	BEGIN;
 	SELECT delete_guard.add_approver('bob');
 	SELECT delete_guard.add_approver('carol');
+	COMMIT;
 });
 
 # A session of somebody, and what it said last.

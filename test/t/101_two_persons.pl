@@ -33,10 +33,12 @@ $node->safe_psql(
 	GRANT SELECT, INSERT, UPDATE, DELETE ON arch, assoc TO PUBLIC;
 	SELECT delete_guard.protect('arch', approvals => 2);
 	SELECT delete_guard.declare_reference('assoc', '{arch_id}', 'arch');
+	BEGIN;
 	SELECT delete_guard.add_approver('bob', 'arch');
 	SELECT delete_guard.add_approver('carol', 'arch');
 	SELECT delete_guard.add_approver('dave', 'arch');
 	SELECT delete_guard.add_approver('two', 'arch');
+	COMMIT;
 });
 
 # Everybody but the superuser needs a password; "one" and "two" are two roles
@@ -95,7 +97,7 @@ sub attempt
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my ($stdout, $stderr) = as($who, $sql);
 	my ($request) =
-	  $stderr =~ /ERROR:  23001:.*delete_guard\.approve\((\d+)\)/s;
+	  $stderr =~ /ERROR:  (?:23001|42501):.*delete_guard\.approve\((\d+)\)/s;
 	ok($request, "refused, with a request: $sql");
 	return $request // 0;
 }
@@ -106,6 +108,16 @@ sub use_sql
 	my ($request, $id) = @_;
 	return
 	  "BEGIN; SET LOCAL delete_guard.approval = $request; DELETE FROM arch WHERE id = $id; COMMIT";
+}
+
+# Change a setting of the table, with the approval of two others.
+sub agreed
+{
+	my ($who, $sql, $others, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $request = attempt($who, $sql);
+	as($_, "SELECT delete_guard.approve($request)") foreach @$others;
+	return works($who, "BEGIN; SET LOCAL delete_guard.approval = $request; $sql; COMMIT", $name);
 }
 
 fails('alice', 'SELECT 1', qr/^$/, 'logins with passwords work');
@@ -186,7 +198,7 @@ is( $node->safe_psql('postgres',
 
 # Who approves must be the role that was named, before the request.
 $r = attempt('alice', 'DELETE FROM arch WHERE id = 5');
-works('owner', "SELECT delete_guard.add_approver('erin', 'arch')", 'another approver is named');
+agreed('owner', "SELECT delete_guard.add_approver('erin', 'arch')", [ 'bob', 'carol' ], 'another approver is named');
 fails('erin', "SELECT delete_guard.approve($r)", qr/ERROR:  42501:.*after the request was made/s,
 	'one named after the request does not count');
 my $again = attempt('alice', 'DELETE FROM arch WHERE id = 5');
@@ -205,10 +217,10 @@ fails('dave', "SELECT delete_guard.approve($r)", qr/ERROR:  42501:/,
 fails('owner', "SELECT delete_guard.remove_approver('nobody', 'arch')", qr/ERROR:  42704:/,
 	'a role that is no approver cannot be removed');
 works('carol', "SELECT delete_guard.approve($r)", 'a third approval');
-works('owner', "SELECT delete_guard.remove_approver('bob', 'arch')", 'an approver is removed');
+agreed('owner', "SELECT delete_guard.remove_approver('bob', 'arch')", [ 'bob', 'carol' ], 'an approver is removed');
 fails('alice', use_sql($r, 5), qr/ERROR:  23001:.*1 of 2 approvals/s,
 	'the approval of one removed since does not count');
-works('owner', "SELECT delete_guard.add_approver('bob', 'arch')", 'and is named again');
+agreed('owner', "SELECT delete_guard.add_approver('bob', 'arch')", [ 'erin', 'carol' ], 'and is named again');
 
 # Deny and cancel.
 $r = attempt('alice', 'DELETE FROM arch WHERE id = 6');

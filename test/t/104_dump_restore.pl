@@ -47,8 +47,10 @@ $node->safe_psql(
 	SELECT delete_guard.protect('parent', 'log');
 	SELECT delete_guard.declare_reference('assoc', '{arch_id}', 'arch', condition => $$kind = 'Project'$$);
 	SELECT delete_guard.declare_reference('"Odd Schema"."Odd ""Table"""', '{Arch Name}', 'arch', '{name}');
-	SELECT delete_guard.add_approver('bob', 'arch');
+	BEGIN;
 	SELECT delete_guard.add_approver('alice');
+	SELECT delete_guard.add_approver('bob', 'arch');
+	COMMIT;
 	SELECT delete_guard.declare_reference('renamed', '{arch_id}', 'arch');
 	ALTER TABLE renamed RENAME COLUMN arch_id TO architecture;
 	DELETE FROM arch WHERE id = 1;

@@ -1,0 +1,306 @@
+/*-------------------------------------------------------------------------
+ *
+ * change.c
+ *	  may DDL, or a change of settings, go on?
+ *
+ * Words.  A "change" is a command that would weaken the guard: DDL on a
+ * protected table, or a function that makes settings weaker.  It is told by
+ * its "action", a text that is the same for the same command on the same
+ * object, and different for any other.  A change that needs an approval is
+ * "held".
+ *
+ * DDL is held if the table is in block mode, settings only if there is an
+ * approver for it too: the first approver must be free to name.  What
+ * concerns all tables is held if that is so for any of them, and needs the
+ * most approvals that any of them does.  Rows and blast radius do not come
+ * into it.
+ *
+ * In the transaction that names the first approver of a table, others can be
+ * named freely too.  A lock on the table of approvers sees to it that two
+ * transactions do not both name the first.
+ *
+ * May be called in the middle of a command: nothing here needs a lock on the
+ * protected table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "replication/logicalworker.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "ask.h"
+#include "catalog.h"
+#include "change.h"
+#include "guc.h"
+#include "journal.h"
+#include "policy.h"
+#include "refusal.h"
+#include "sql.h"
+#include "steps.h"
+
+/* Tables whose first approver this transaction names; InvalidOid: all */
+static FullTransactionId naming_xid;
+static List *naming = NIL;		/* of Oid, in TopTransactionContext */
+
+static bool is_held(const DgChange *change);
+static bool is_held_by_settings(const DgChange *change);
+static bool concerns(const DgChange *change, const DgProtection *protection);
+static int	approvals_needed(const DgChange *change);
+static bool is_naming_first(Oid table_id);
+static void note_naming_first(Oid table_id);
+static Jsonb *event_details(const DgChange *change, bool with_action);
+static DgRequest *find_usable_request(const DgChange *change, char **problems);
+static const char *request_problem(const DgRequest *request, const DgChange *change);
+static void refuse_change(const DgChange *change, const char *problems);
+
+/*
+ * Returns if the change may go on, with an event in this transaction; a
+ * request that allows it is used.  Else has the attempt recorded, with a
+ * request for it, and raises an error.  The current role must be the
+ * session's.
+ */
+void
+dg_change_permit(const DgChange *change)
+{
+	bool		held = is_held(change);
+	DgEvent		event = {0};
+	DgRequest  *request = NULL;
+	char	   *problems = NULL;
+	int64		event_id;
+
+	if (IsLogicalWorker())
+		event.outcome = DG_OUTCOME_REPLICATED;
+	else if (!held)
+		event.outcome = change->free_without_approver ? DG_OUTCOME_DONE : DG_OUTCOME_LOGGED;
+	else if ((request = find_usable_request(change, &problems)) != NULL)
+		event.outcome = request->break_glass ? DG_OUTCOME_BREAK_GLASS : DG_OUTCOME_APPROVED;
+	else if (!dg_enforce)
+		event.outcome = DG_OUTCOME_NOT_ENFORCED;
+	else
+		refuse_change(change, problems);
+
+	event_id = dg_journal_reserve();
+	event.operation = change->operation;
+	event.table_id = change->table_id;
+	event.row_count = -1;
+	event.details = event_details(change, held || !change->free_without_approver);
+	if (request)
+	{
+		dg_request_use(request, event_id);
+		event.request_id = request->request_id;
+		event.approved_by = request->approved_by;
+	}
+	dg_journal_event(event_id, &event, dg_outcome_alerts(event.outcome));
+}
+
+/*
+ * Make a request for a change in advance; returns its number.
+ */
+int64
+dg_change_request(const DgChange *change, const char *reason)
+{
+	Datum		values[Natts_request];
+	bool		isnull[Natts_request];
+	DgEvent		event = {0};
+	int64		event_id = dg_journal_reserve();
+
+	dg_request_values_change(change->operation, change->table_id, change->action, reason,
+							 approvals_needed(change), values, isnull);
+	event.operation = "request_change";
+	event.outcome = "requested";
+	event.table_id = change->table_id;
+	event.row_count = -1;
+	event.reason = reason;
+	event.details = event_details(change, true);
+	event.request_id = dg_request_insert(values, isnull, event_id);
+	dg_journal_event(event_id, &event, false);
+	return event.request_id;
+}
+
+/* Does the change need an approval? */
+static bool
+is_held(const DgChange *change)
+{
+	bool		naming_approver = strcmp(change->operation, "add_approver") == 0;
+
+	if (naming_approver && is_naming_first(change->table_id))
+		return false;
+	if (is_held_by_settings(change))
+		return true;
+	if (naming_approver)
+	{
+		LockRelationOid(dg_own_relation("approver"), ShareRowExclusiveLock);
+		if (is_held_by_settings(change))
+			return true;
+		note_naming_first(change->table_id);
+	}
+	return false;
+}
+
+/* Does it, as modes and approvers are now? */
+static bool
+is_held_by_settings(const DgChange *change)
+{
+	ListCell   *lc;
+
+	foreach(lc, dg_protections_all())
+	{
+		const DgProtection *protection = lfirst(lc);
+
+		if (concerns(change, protection) &&
+			(!change->free_without_approver || dg_has_approver(protection->relid)))
+			return true;
+	}
+	return false;
+}
+
+/* Is this a table in block mode that the change concerns? */
+static bool
+concerns(const DgChange *change, const DgProtection *protection)
+{
+	return protection->mode == DG_MODE_BLOCK &&
+		(!OidIsValid(change->table_id) || change->table_id == protection->relid);
+}
+
+/* How many have to approve */
+static int
+approvals_needed(const DgChange *change)
+{
+	int			needed = 1;
+	ListCell   *lc;
+
+	foreach(lc, dg_protections_all())
+	{
+		const DgProtection *protection = lfirst(lc);
+
+		if (concerns(change, protection))
+			needed = Max(needed, protection->approvals);
+	}
+	return needed;
+}
+
+/* Does this transaction name the first approver of the table, or of all? */
+static bool
+is_naming_first(Oid table_id)
+{
+	FullTransactionId xid = GetTopFullTransactionIdIfAny();
+
+	return FullTransactionIdIsValid(xid) && FullTransactionIdEquals(xid, naming_xid) &&
+		(list_member_oid(naming, table_id) || list_member_oid(naming, InvalidOid));
+}
+
+/* It does */
+static void
+note_naming_first(Oid table_id)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	FullTransactionId xid = GetTopFullTransactionId();
+
+	/* what another transaction left is gone with its memory */
+	if (!FullTransactionIdEquals(xid, naming_xid))
+		naming = NIL;
+	naming_xid = xid;
+	naming = lappend_oid(naming, table_id);
+	MemoryContextSwitchTo(old);
+}
+
+/* The caller's details, with the action if it is not plain from them */
+static Jsonb *
+event_details(const DgChange *change, bool with_action)
+{
+	Datum		details = DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(change->details ? change->details : "{}"));
+	char	   *action;
+
+	if (with_action)
+	{
+		action = psprintf("{\"action\": %s}", dg_quote_json(change->action));
+		details = DirectFunctionCall2(jsonb_concat, details,
+									  DirectFunctionCall1(jsonb_in, CStringGetDatum(action)));
+	}
+	return DatumGetJsonbP(details);
+}
+
+/*
+ * The first request that the session names and that allows this change; else
+ * NULL, and *problems says what is wrong with those that it names.
+ */
+static DgRequest *
+find_usable_request(const DgChange *change, char **problems)
+{
+	ListCell   *lc;
+
+	foreach(lc, dg_requests_named())
+	{
+		DgRequest  *request = lfirst(lc);
+		const char *problem = request_problem(request, change);
+
+		if (problem == NULL)
+			return request;
+		*problems = psprintf("%sRequest " INT64_FORMAT " %s.  ", *problems ? *problems : "",
+							 request->request_id, problem);
+	}
+	return NULL;
+}
+
+/* Why the request does not allow this change; NULL if it does */
+static const char *
+request_problem(const DgRequest *request, const DgChange *change)
+{
+	const char *problem = dg_request_problem(request, change->operation, change->table_id);
+
+	if (problem)
+		return problem;
+	if (request->action == NULL || strcmp(request->action, change->action) != 0)
+		return psprintf("is for another change: %s", request->action ? request->action : "none");
+	/* the table may have come to ask for more since */
+	if (!request->break_glass && request->approvals < approvals_needed(change))
+		return psprintf("has %d of %d approvals", request->approvals, approvals_needed(change));
+	return NULL;
+}
+
+/* Record the attempt and raise the error */
+static void
+refuse_change(const DgChange *change, const char *problems)
+{
+	bool		ddl = strcmp(change->operation, DG_OPERATION_DDL) == 0;
+	char	   *name = OidIsValid(change->table_id) ? get_rel_name(change->table_id) : NULL;
+	DgEvent		event = {0};
+	Datum		values[Natts_request];
+	bool		isnull[Natts_request];
+	DgReceipt	receipt;
+	StringInfoData hint;
+
+	event.operation = change->operation;
+	event.outcome = DG_OUTCOME_BLOCKED;
+	event.table_id = change->table_id;
+	event.row_count = -1;
+	event.details = event_details(change, true);
+	dg_request_values_change(change->operation, change->table_id, change->action, NULL,
+							 approvals_needed(change), values, isnull);
+	receipt = dg_request_record_attempt(&event, NULL, values, isnull, true);
+	initStringInfo(&hint);
+	dg_append_approval_hint(&hint, "do this", change->operation, change->table_id,
+							&receipt, "request_change");
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 name == NULL ?
+			 (ddl ? errmsg("cannot run a command that disarms delete_guard without an approval") :
+			  errmsg("cannot change settings of delete_guard that concern all tables without an approval")) :
+			 ddl ? errmsg("cannot run this command on protected table \"%s\" without an approval", name) :
+			 errmsg("cannot weaken the protection of table \"%s\" without an approval", name),
+			 errdetail("%sThe change is: %s", problems ? problems : "", change->action),
+			 errhint("%s", hint.data),
+			 errcontext("delete_guard on %s", name ?
+						psprintf("table %s", dg_qualified_name(change->table_id)) : "all tables"),
+			 name ? err_generic_string(PG_DIAG_SCHEMA_NAME,
+									   get_namespace_name(get_rel_namespace(change->table_id))) : 0,
+			 name ? err_generic_string(PG_DIAG_TABLE_NAME, name) : 0));
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * change.h
+ *	  may DDL, or a change of settings, go on?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_CHANGE_H
+#define DELETE_GUARD_CHANGE_H
+
+typedef struct DgChange
+{
+	Oid			table_id;		/* protected table as registered; InvalidOid:
+								 * concerns all of them */
+	const char *operation;		/* "ddl", or the function that changes a
+								 * setting */
+	const char *action;			/* canonical text of exactly this command on
+								 * exactly this object: what an approval binds
+								 * to and a person reads */
+	bool		free_without_approver;	/* settings are free to change while
+										 * no approver exists; DDL is not */
+	const char *details;		/* more for the event, a JSON object; or NULL */
+} DgChange;
+
+#define DG_OPERATION_DDL "ddl"
+
+extern void dg_change_permit(const DgChange *change);
+extern int64 dg_change_request(const DgChange *change, const char *reason);
+
+#endif							/* DELETE_GUARD_CHANGE_H */

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * setting.c
+ *	  changes of delete_guard's own settings, and the texts that name them
+ *
+ * The action of a setting is the call that makes it, with all arguments by
+ * position, tables by their qualified names, and every string quoted:
+ * SELECT delete_guard.unprotect('public.teams').
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "change.h"
+#include "setting.h"
+
+/*
+ * The action of protect() with these settings.
+ */
+char *
+dg_setting_protect(const DgProtection *protection)
+{
+	return psprintf("SELECT delete_guard.protect(%s, '%s', '%s', %d)",
+					quote_literal_cstr(dg_qualified_name(protection->relid)),
+					dg_mode_name(protection->mode), dg_scope_name(protection->scope),
+					protection->approvals);
+}
+
+/*
+ * The action of a function that takes a name, or a table, or both; what it
+ * does not take is NULL or InvalidOid.
+ */
+char *
+dg_setting_call(const char *function, const char *name, Oid table_id)
+{
+	return psprintf("SELECT delete_guard.%s(%s%s%s)", function,
+					name ? quote_literal_cstr(name) : "",
+					name && OidIsValid(table_id) ? ", " : "",
+					OidIsValid(table_id) ? quote_literal_cstr(dg_qualified_name(table_id)) : "");
+}
+
+/*
+ * Returns if the setting of a table, or of all for InvalidOid, may be made
+ * weaker, with an event in this transaction; see dg_change_permit.
+ */
+void
+dg_setting_permit(const char *function, Oid table_id, const char *action,
+				  const char *details)
+{
+	DgChange	change = {0};
+
+	change.table_id = table_id;
+	change.operation = function;
+	change.action = action;
+	change.free_without_approver = true;
+	change.details = details;
+	dg_change_permit(&change);
+}
