@@ -28,6 +28,7 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "replication/logicalworker.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -69,12 +70,14 @@ static void refuse_change(const DgChange *change, const char *problems);
 void
 dg_change_permit(const DgChange *change)
 {
-	bool		held = is_held(change);
 	DgEvent		event = {0};
 	DgRequest  *request = NULL;
 	char	   *problems = NULL;
+	bool		held;
 	int64		event_id;
 
+	PreventCommandDuringRecovery(change->operation);
+	held = is_held(change);
 	if (IsLogicalWorker())
 		event.outcome = DG_OUTCOME_REPLICATED;
 	else if (!held)
