@@ -100,7 +100,7 @@ dg_change_permit(const DgChange *change)
 		event.request_id = request->request_id;
 		event.approved_by = request->approved_by;
 	}
-	dg_journal_event(event_id, &event, dg_outcome_alerts(event.outcome));
+	dg_journal_event(event_id, &event, false);
 }
 
 /*

@@ -35,17 +35,6 @@ static void note_problem(DgVerdict *verdict, char *sentence);
 static void note_cascaded(void *arg, const DgTable *table, TupleTableSlot *slot);
 
 /*
- * Does somebody have to be told of an event with this outcome?
- */
-bool
-dg_outcome_alerts(const char *outcome)
-{
-	return strcmp(outcome, DG_OUTCOME_DONE) != 0 &&
-		strcmp(outcome, DG_OUTCOME_LOGGED) != 0 &&
-		strcmp(outcome, DG_OUTCOME_REPLICATED) != 0;
-}
-
-/*
  * Does a row need an approval, given whether something refers to it?
  */
 bool

@@ -56,7 +56,6 @@ typedef struct DgVerdict
 #define DG_OPERATION_KEY_CHANGE "key change"
 #define DG_OPERATION_TRUNCATE "truncate"
 
-extern bool dg_outcome_alerts(const char *outcome);
 extern bool dg_policy_holds(const DgTable *table, bool referenced);
 extern DgVerdict *dg_policy_decide(const DgRemoval *removal, List *requests);
 

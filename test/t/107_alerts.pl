@@ -146,16 +146,37 @@ is("$alert->{outcome} $alert->{person} $alert->{rows}", 'requested alice 1', 're
 like($alert->{reason}, qr/^because\n(\x{263a}\x{01}")+\x{263a}?\x{01}?$/, 'request: its reason, cut at a character');
 cmp_ok(length(encode_utf8($alert->{reason})), '>', 200, 'request: not cut too short');
 is(scalar(lines()), 1, 'request: one line in the log');
-$node->safe_psql('postgres', q{SELECT delete_guard.add_approver('alice', 'arch'); SELECT delete_guard.remove_approver('alice', 'arch')});
-my @weaker = map { decode_json($_) } payloads();
-is_deeply([ map { [ @$_{qw(operation outcome table)}, $_->{details} ] } @weaker ],
-	[ map { [ $_, 'done', 'public.arch', { role => 'alice' } ] } qw(add_approver remove_approver) ], 'approvers: what it says')
-  or diag explain \@weaker;
-like((lines())[0] // '', qr/ details="\{\\"role\\": \\"alice\\"\}" /, 'approvers: the details are quoted in the log');
-$node->safe_psql('postgres', q{SELECT delete_guard.forget_reference('assoc_arch_id')});
+# Changes of settings that somebody else has approved.
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+
+sub agreed
+{
+	my ($sql) = @_;
+	my ($request) = as($superuser, $sql) =~ /approve\((\d+)\)/;
+	as('bob', "SELECT delete_guard.approve($request)");
+	payloads();
+	lines();
+	as($superuser, "BEGIN; SET LOCAL delete_guard.approval = $request; $sql; COMMIT");
+}
+
+for my $function (qw(add_approver remove_approver))
+{
+	my $action = "SELECT delete_guard.$function('alice', 'public.arch')";
+	agreed("SELECT delete_guard.$function('alice', 'arch')");
+	$alert = one($function);
+	is_deeply([ @$alert{qw(operation outcome table approved_by details)} ],
+		[ $function, 'approved', 'public.arch', 'bob', { role => 'alice', action => $action } ], "$function: what it says")
+	  or diag explain $alert;
+	like((lines())[0] // '', qr/ details="\{\\"role\\": \\"alice\\", /, "$function: the details are quoted in the log");
+}
+agreed("SELECT delete_guard.forget_reference('assoc_arch_id')");
 is(one('forget_reference')->{operation}, 'forget_reference', 'forget_reference: named so');
-$node->safe_psql('postgres', q{SELECT delete_guard.unprotect('arch')});
+agreed("SELECT delete_guard.unprotect('arch')");
 is(one('unprotect')->{operation}, 'unprotect', 'unprotect: named so');
+$node->safe_psql('postgres', q{SELECT delete_guard.protect('arch', 'log')});
+is(scalar(payloads()), 0, 'protect() raises no alert');
+$node->safe_psql('postgres', q{SELECT delete_guard.unprotect('arch')});
+is(one('unprotect freely')->{outcome}, 'done', 'unprotect in mode log: free, with an alert');
 
 $listener->quit;
 $node->stop;
