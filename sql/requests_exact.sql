@@ -184,7 +184,7 @@ SELECT count(*) FROM dg_exact.tree;
 \c - regress_dg_owner
 SET client_min_messages = warning;
 SELECT delete_guard.protect('dg_exact.arch', approvals => 2);
-SELECT delete_guard.add_approver('regress_dg_carol', 'dg_exact.arch');
+SELECT dg_test.alone($$SELECT delete_guard.add_approver('regress_dg_carol', 'dg_exact.arch')$$);
 \c - regress_dg_alice
 DELETE FROM dg_exact.arch WHERE id = 5;  -- fails
 SELECT max(request_id) AS r FROM delete_guard.pending_requests \gset
@@ -268,8 +268,8 @@ SELECT count(*) FROM dg_exact.broken;
 
 \c - :super
 SET client_min_messages = warning;
-SELECT count(delete_guard.remove_approver(role_name, table_id)) FROM delete_guard.approver;
-SELECT count(delete_guard.forget_reference(name)) > 0 AS forgotten FROM delete_guard.declared_reference;
-SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
+SELECT dg_test.alone($$SELECT count(delete_guard.remove_approver(role_name, table_id)) FROM delete_guard.approver$$);
+SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) > 0 AS forgotten FROM delete_guard.declared_reference$$);
+SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
 DROP SCHEMA dg_exact CASCADE;
 CALL dg_test.here();

@@ -105,10 +105,10 @@ SELECT delete_guard.protect('dg_rights.mid', 'log');
 SELECT * FROM dg_rights.spied();
 \c - :super
 SET client_min_messages = warning;
-SELECT delete_guard.unprotect('dg_rights.mid');
+SELECT dg_test.alone($$SELECT delete_guard.unprotect('dg_rights.mid')$$);
 SELECT delete_guard.declare_reference('dg_rights.low', '{mid_id}', 'dg_rights.top');
 SELECT count(*) FROM delete_guard.references_to('dg_rights.top');
-SELECT delete_guard.forget_reference('low_mid_id');
+SELECT dg_test.alone($$SELECT delete_guard.forget_reference('low_mid_id')$$);
 SELECT as_another FROM dg_rights.spied();
 
 -- The condition of a declared reference, also if a function in it was replaced
@@ -193,7 +193,7 @@ SELECT state FROM delete_guard.request_history WHERE request_id IN (:r, :r2);
 
 \c - :super
 SET client_min_messages = warning;
-SELECT delete_guard.remove_approver('regress_dg_bob', table_id) FROM delete_guard.approver;
-SELECT count(delete_guard.forget_reference(name)) FROM unnest('{dg_rights.cond,dg_rights.dom,dg_rights.comp}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
-SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
+SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', table_id) FROM delete_guard.approver$$);
+SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) FROM unnest('{dg_rights.cond,dg_rights.dom,dg_rights.comp}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared'$$);
+SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
 DROP SCHEMA dg_rights CASCADE;
