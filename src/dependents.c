@@ -332,6 +332,15 @@ dg_dependents_for_update(DgDependents *dep, const bool *concerned)
 	memcpy(dep->concerned, concerned, sizeof(bool) * dep->table->nreferences);
 }
 
+/*
+ * Are keys changed, rather than rows removed?
+ */
+bool
+dg_dependents_updating(const DgDependents *dep)
+{
+	return dep->concerned != NULL;
+}
+
 /* Callback of the searches by key */
 typedef struct DgFindArg
 {

@@ -37,6 +37,7 @@ extern void dg_dependents_for_update(DgDependents *dependents,
 extern void dg_dependents_visit(DgDependents *dependents, int refno,
 								const DgKeys *keys,
 								DgMatchCallback callback, void *arg);
+extern bool dg_dependents_updating(const DgDependents *dependents);
 extern CommandId dg_dependents_removing(const DgDependents *dependents);
 extern DgEffect dg_dependents_effect(const DgDependents *dependents,
 									 const DgReference *ref);

@@ -9,7 +9,9 @@
  *
  * A "part" describes the rows of one table in an event: table, effect, the
  * key's columns, and each column's number and type as of then, so that rows
- * can be put back after columns were renamed.
+ * can be put back after columns were renamed.  Rows that the statement did not
+ * name itself have a depth; those of which columns are set to NULL or a default
+ * say which, and by which reference.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +24,7 @@
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -40,11 +43,26 @@
 /* Bytes of the statement's text that an event keeps */
 #define DG_STATEMENT_MAX 8192
 
+/* A description that a table keeps */
+typedef struct DgKnownPart
+{
+	struct DgKnownPart *next;
+	const char *effect;
+	int			depth;
+	Oid			constraint;
+	Bitmapset  *changed;
+	Jsonb	   *part;
+} DgKnownPart;
+
 static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
 static void set_name(Datum *values, bool *isnull, int attnum, const char *name);
 static void fill_session(Datum *values, bool *isnull);
 static char *statement_text(void);
-static Jsonb *make_part(const DgTable *table, const char *effect);
+static Jsonb *make_part(const DgTable *table, const char *effect, int depth,
+						const DgReference *ref, const Bitmapset *changed);
+static void append_changed(StringInfo buf, Relation rel, const DgReference *ref,
+						   const Bitmapset *changed);
+static char *default_text(Relation rel, int attnum);
 
 /*
  * Fill the values of an event row (Natts_event of them), all but event_id.
@@ -147,29 +165,55 @@ statement_text(void)
 /*
  * Describe the rows of one relation in an event, as a jsonb object.  It is kept
  * with the table, as single-row statements would spend more on making it than
- * on anything else; valid as long as the table is pinned.
+ * on anything else; valid as long as the table is pinned.  effect is a string
+ * constant.
  */
 Jsonb *
 dg_event_part(DgTable *table, const char *effect)
 {
-	if (table->part == NULL || strcmp(table->part_effect, effect) != 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(table->context);
-
-		table->part = make_part(table, effect);
-		table->part_effect = effect;
-		MemoryContextSwitchTo(old);
-	}
-	return table->part;
+	return dg_event_reached_part(table, effect, 0, NULL, NULL);
 }
 
-/* Make the description; effect is a string constant */
+/*
+ * The same for rows that the removal of others reaches, at some depth; for
+ * those of which columns are changed: by which reference, and which columns.
+ */
+Jsonb *
+dg_event_reached_part(DgTable *table, const char *effect, int depth,
+					  const DgReference *ref, const Bitmapset *changed)
+{
+	Oid			constraint = ref ? ref->constraint : InvalidOid;
+	DgKnownPart *known;
+	MemoryContext old;
+
+	for (known = table->parts; known; known = known->next)
+	{
+		if (known->depth == depth && known->constraint == constraint &&
+			bms_equal(known->changed, changed) && strcmp(known->effect, effect) == 0)
+			return known->part;
+	}
+	old = MemoryContextSwitchTo(table->context);
+	known = palloc(sizeof(DgKnownPart));
+	known->effect = effect;
+	known->depth = depth;
+	known->constraint = constraint;
+	known->changed = bms_copy(changed);
+	known->part = make_part(table, effect, depth, ref, changed);
+	known->next = table->parts;
+	table->parts = known;
+	MemoryContextSwitchTo(old);
+	return known->part;
+}
+
+/* Make the description, in the current context */
 static Jsonb *
-make_part(const DgTable *table, const char *effect)
+make_part(const DgTable *table, const char *effect, int depth,
+		  const DgReference *ref, const Bitmapset *changed)
 {
 	Relation	rel = table_open(table->relid, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	StringInfoData buf;
+	Jsonb	   *result;
 	bool		first = true;
 
 	initStringInfo(&buf);
@@ -182,7 +226,12 @@ make_part(const DgTable *table, const char *effect)
 			appendStringInfoChar(&buf, ',');
 		escape_json(&buf, NameStr(TupleDescAttr(desc, table->identity[i] - 1)->attname));
 	}
-	appendStringInfoString(&buf, "],\"columns\":{");
+	appendStringInfoChar(&buf, ']');
+	if (depth > 0)
+		appendStringInfo(&buf, ",\"depth\":%d", depth);
+	if (ref)
+		append_changed(&buf, rel, ref, changed);
+	appendStringInfoString(&buf, ",\"columns\":{");
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -199,7 +248,62 @@ make_part(const DgTable *table, const char *effect)
 	}
 	appendStringInfoString(&buf, "}}");
 	table_close(rel, NoLock);
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
+	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
+	pfree(buf.data);
+	return result;
+}
+
+/* By which reference columns are changed, which, and their defaults */
+static void
+append_changed(StringInfo buf, Relation rel, const DgReference *ref,
+			   const Bitmapset *changed)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData defaults;
+	DgRoleState saved;
+	int			attnum = -1;
+	bool		first = true;
+
+	/* defaults are printed with qualified names */
+	dg_act_as(dg_relation_owner(RelationGetRelid(rel)), &saved);
+	initStringInfo(&defaults);
+	appendStringInfoString(buf, ",\"reference\":");
+	escape_json(buf, ref->name);
+	appendStringInfoString(buf, ",\"set\":[");
+	while ((attnum = bms_next_member(changed, attnum)) >= 0)
+	{
+		const char *name = NameStr(TupleDescAttr(desc, attnum - 1)->attname);
+		char	   *text = default_text(rel, attnum);
+
+		appendStringInfoString(buf, first ? "" : ",");
+		escape_json(buf, name);
+		first = false;
+		if (text == NULL)
+			continue;
+		appendStringInfoString(&defaults, defaults.len > 0 ? "," : "");
+		escape_json(&defaults, name);
+		appendStringInfoChar(&defaults, ':');
+		escape_json(&defaults, text);
+	}
+	appendStringInfo(buf, "],\"defaults\":{%s}", defaults.data);
+	pfree(defaults.data);
+	dg_act_back(&saved);
+}
+
+/* A column's default as text; NULL if it has none */
+static char *
+default_text(Relation rel, int attnum)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; constr && i < constr->num_defval; i++)
+	{
+		if (constr->defval[i].adnum == attnum)
+			return TextDatumGetCString(DirectFunctionCall2(pg_get_expr,
+														   CStringGetTextDatum(constr->defval[i].adbin),
+														   ObjectIdGetDatum(RelationGetRelid(rel))));
+	}
+	return NULL;
 }
 
 /*

@@ -8,6 +8,7 @@
 #ifndef DELETE_GUARD_EVENT_H
 #define DELETE_GUARD_EVENT_H
 
+#include "nodes/bitmapset.h"
 #include "reference.h"
 #include "utils/jsonb.h"
 
@@ -59,6 +60,9 @@ typedef struct DgEvent
 
 extern void dg_event_values(const DgEvent *event, Datum *values, bool *isnull);
 extern Jsonb *dg_event_part(DgTable *table, const char *effect);
+extern Jsonb *dg_event_reached_part(DgTable *table, const char *effect,
+									int depth, const DgReference *ref,
+									const Bitmapset *changed);
 extern Jsonb *dg_event_encode(const Datum *values, const bool *isnull);
 extern Jsonb *dg_own_row_encode(const char *own_table, const Datum *values,
 								const bool *isnull);

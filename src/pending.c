@@ -21,19 +21,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "guc.h"
-#include "journal.h"
+#include "capture.h"
 #include "pending.h"
 #include "radius.h"
-
-/* Images of one relation in a pending event */
-typedef struct DgPendingPart
-{
-	Oid			relid;
-	DgImager   *imager;
-	DgRowWriter *writer;
-	Jsonb	   *part;
-} DgPendingPart;
 
 /* An event that rows are still added to */
 typedef struct DgPending
@@ -51,7 +41,8 @@ typedef struct DgPending
 	int64		request_id;
 	char	   *approved_by;
 	DgRadius   *radius;
-	List	   *parts;			/* of DgPendingPart */
+	DgParts    *parts;
+	DgElsewhere elsewhere;
 } DgPending;
 
 static dlist_head pending = DLIST_STATIC_INIT(pending);
@@ -60,8 +51,7 @@ static DgPending *pending_find(DgRemoval *removal, MemoryContext query);
 static DgPending *pending_begin(DgRemoval *removal, MemoryContext query);
 static void watch_query(DgPending *event, MemoryContext query);
 static void pending_query_over(void *arg);
-static DgPendingPart *pending_part(DgPending *event, DgRemoval *removal);
-static Jsonb *copy_jsonb(const Jsonb *jsonb);
+static void pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot);
 static void pending_finish(DgPending *pending_event);
 static void pending_finish_all(void);
 static void xact_callback(XactEvent event, void *arg);
@@ -116,6 +106,7 @@ pending_begin(DgRemoval *removal, MemoryContext query)
 	event->operation = removal->operation;
 	event->outcome = DG_OUTCOME_LOGGED;
 	event->event_id = dg_journal_reserve();
+	event->parts = dg_parts_begin(event->event_id, context);
 	event->radius = dg_radius_create(context, NULL, NULL);
 	MemoryContextSwitchTo(old);
 
@@ -161,7 +152,6 @@ dg_pending_add(DgRemoval *removal, const DgVerdict *verdict, TupleTableSlot *slo
 			   MemoryContext query)
 {
 	DgPending  *event = pending_find(removal, query);
-	DgPendingPart *part = pending_part(event, removal);
 	const DgRequest *request = dg_removal_request(removal, verdict);
 
 	dg_removal_accept(removal, verdict, event->event_id);
@@ -176,48 +166,31 @@ dg_pending_add(DgRemoval *removal, const DgVerdict *verdict, TupleTableSlot *slo
 	}
 	if (removal->nreferenced > 0)
 		dg_radius_add(event->radius, removal->dependents, removal->referenced);
-	if (dg_capture_limit < 0 || event->nrows <= dg_capture_limit)
-	{
-		int			pin = dg_imager_pin_settings(part->imager);
-		bytea	   *apart = NULL;
-		Jsonb	   *image = dg_imager_encode(part->imager, slot, &apart);
-
-		dg_imager_unpin_settings(pin);
-		dg_journal_rows_add(part->writer, image, apart);
-	}
+	pending_store(event, removal, slot);
 }
 
-/* The part of a pending event for one relation, begun if there is none */
-static DgPendingPart *
-pending_part(DgPending *event, DgRemoval *removal)
+/* Store the row, unless it is stored already, and what goes along with it */
+static void
+pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot)
 {
-	MemoryContext old;
-	DgPendingPart *part;
-	ListCell   *lc;
+	MemoryContext old = MemoryContextSwitchTo(event->context);
+	DgPart	   *part = dg_parts_own(event->parts, removal->table, removal->rel, removal->operation);
+	bool		stored = strcmp(removal->operation, DG_OPERATION_DELETE) == 0 &&
+		dg_capture_has(event->query, removal->table, slot, &event->elsewhere);
 
-	foreach(lc, event->parts)
-	{
-		part = lfirst(lc);
-		if (part->relid == removal->table->relid)
-			return part;
-	}
-	old = MemoryContextSwitchTo(event->context);
-	part = palloc0(sizeof(DgPendingPart));
-	part->relid = removal->table->relid;
-	part->imager = dg_imager_create(RelationGetDescr(removal->rel), NULL, 0, event->context);
-	part->writer = dg_journal_rows_begin(event->event_id, list_length(event->parts),
-										 event->context);
-	part->part = copy_jsonb(dg_event_part(removal->table, removal->operation));
-	event->parts = lappend(event->parts, part);
 	MemoryContextSwitchTo(old);
-	return part;
-}
+	if (stored)
+		return;
+	if (!dg_parts_cut(event->parts))
+	{
+		int			pin = dg_part_pin(part);
 
-/* Copy to the current context */
-static Jsonb *
-copy_jsonb(const Jsonb *jsonb)
-{
-	return memcpy(palloc(VARSIZE(jsonb)), jsonb, VARSIZE(jsonb));
+		(void) dg_part_add(part, slot);
+		dg_part_unpin(pin);
+	}
+	if (removal->nreferenced > 0 && !dg_parts_cut(event->parts) &&
+		dg_capture_wanted(removal->dependents))
+		dg_capture_rows(event->parts, event->query, removal->dependents, removal->referenced);
 }
 
 /* Write a pending event and forget it */
@@ -226,17 +199,7 @@ pending_finish(DgPending *pending_event)
 {
 	MemoryContext old = MemoryContextSwitchTo(pending_event->context);
 	DgEvent		event = {0};
-	Jsonb	  **parts = palloc(sizeof(Jsonb *) * list_length(pending_event->parts));
-	int64		stored = 0;
 
-	for (int i = 0; i < list_length(pending_event->parts); i++)
-	{
-		DgPendingPart *part = list_nth(pending_event->parts, i);
-
-		parts[i] = part->part;
-		stored += dg_journal_rows_count(part->writer);
-		dg_journal_rows_end(part->writer);
-	}
 	event.operation = pending_event->operation;
 	event.outcome = pending_event->outcome;
 	event.table_id = pending_event->table_id;
@@ -244,9 +207,8 @@ pending_finish(DgPending *pending_event)
 	event.request_id = pending_event->request_id;
 	event.approved_by = pending_event->approved_by;
 	event.blast_radius = dg_radius_jsonb(pending_event->radius);
-	event.parts = dg_jsonb_array(parts, list_length(pending_event->parts));
-	if (stored < pending_event->nrows)
-		event.details = dg_images_cut(stored);
+	event.details = dg_capture_details(pending_event->parts, &pending_event->elsewhere);
+	event.parts = dg_parts_end(pending_event->parts);
 	dg_journal_event(pending_event->event_id, &event, false);
 	dlist_delete(&pending_event->node);
 	MemoryContextSwitchTo(old);

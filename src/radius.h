@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * radius.h
- *	  what a removal would reach, level by level
+ *	  what a removal would reach, counted by reference and level
  *
  *-------------------------------------------------------------------------
  */
 #ifndef DELETE_GUARD_RADIUS_H
 #define DELETE_GUARD_RADIUS_H
 
-#include "dependents.h"
 #include "utils/jsonb.h"
+#include "walk.h"
 
 typedef struct DgRadius DgRadius;
 

@@ -360,12 +360,16 @@ reference_from_constraint(DgTable *table, Oid conoid)
 	ref->on_update = ref->kind == DG_REF_NOT_ENFORCED ? DG_EFFECT_DANGLE :
 		con->confupdtype == FKCONSTR_ACTION_CASCADE ? DG_EFFECT_FOLLOW :
 		effect_of_action(con->confupdtype);
+	ref->deferred = con->confdeltype == FKCONSTR_ACTION_NOACTION && con->condeferred;
 	ref->columns = palloc0(sizeof(DgReferenceColumn) * ref->ncolumns);
 	for (int i = 0; i < ref->ncolumns; i++)
 	{
 		ref->columns[i].referenced = confkey[i];
 		ref->columns[i].referencing = conkey[i];
 		ref->columns[i].eq_op = pfeqop[i];
+		ref->columns[i].set_on_delete = nsetcols == 0;
+		for (int j = 0; j < nsetcols; j++)
+			ref->columns[i].set_on_delete |= setcols[j] == conkey[i];
 	}
 	ReleaseSysCache(tuple);
 	reference_finish(table, ref, leaves_of(ref->referencing, false));

@@ -54,6 +54,7 @@ typedef struct DgReferenceColumn
 	Oid			collation;
 	Oid			hash_referenced;	/* hash functions, or invalid */
 	Oid			hash_referencing;
+	bool		set_on_delete;	/* by SET NULL or SET DEFAULT, if it is that */
 } DgReferenceColumn;
 
 typedef struct DgReference
@@ -68,6 +69,7 @@ typedef struct DgReference
 	bool		needs_owner;	/* may run code that a user defined */
 	DgEffect	on_delete;
 	DgEffect	on_update;
+	bool		deferred;		/* is a refusal raised at commit only? */
 	int			ncolumns;
 	DgReferenceColumn *columns;
 	char	   *condition;		/* text, NULL if none */
@@ -92,8 +94,7 @@ typedef struct DgTable
 	DgReference *references;
 	bool		is_partition;
 	DgReference *self_key;		/* NULL if rows have no key */
-	void	   *part;			/* Jsonb: how events describe it; event.c's */
-	const char *part_effect;	/* with which effect */
+	void	   *parts;			/* how events describe it; event.c's */
 	MemoryContext context;
 	uint64		generation;
 	int			pins;

@@ -26,9 +26,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "capture.h"
 #include "compat.h"
 #include "guc.h"
-#include "journal.h"
 #include "keydiff.h"
 #include "radius.h"
 #include "refusal.h"
@@ -48,7 +48,11 @@ static int	look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 
 static int	chunk_rows(const DgRemoval *removal);
 static void removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held);
 static DgVerdict *removal_decide(DgRemoval *removal);
-static int64 journal_images(DgRemoval *removal, DgRowSource *source, int64 event_id);
+static int	scan_chunk_rows(const DgRemoval *removal);
+static void store_rows(DgRemoval *removal, DgRowSource *source, DgParts *parts,
+					   DgElsewhere *elsewhere);
+static void store_along(DgRemoval *removal, DgRowSource *source, DgParts *parts,
+						const DgElsewhere *elsewhere);
 static void event_from_verdict(DgEvent *event, const DgRemoval *removal,
 							   const DgVerdict *verdict);
 
@@ -262,19 +266,27 @@ look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held)
 }
 
 /*
- * How many rows to look at together.  Where a referencing table must be
- * scanned, as many as fit into the memory that a hash table may take
- * (work_mem * hash_mem_multiplier), since each chunk costs a scan.
+ * How many rows to look at together.
  */
 static int
 chunk_rows(const DgRemoval *removal)
+{
+	return dg_dependents_needs_scan(removal->dependents) ?
+		scan_chunk_rows(removal) : DG_CHUNK_ROWS;
+}
+
+/*
+ * The same where a referencing table must be scanned: as many as fit into the
+ * memory that a hash table may take (work_mem * hash_mem_multiplier), since
+ * each chunk costs a scan.
+ */
+static int
+scan_chunk_rows(const DgRemoval *removal)
 {
 	double		bytes_per_row = 48.0 + 8.0 * removal->table->nreferences +
 		24.0 * removal->table->nkey_columns;
 	double		rows = work_mem * 1024.0 * hash_mem_multiplier / bytes_per_row;
 
-	if (!dg_dependents_needs_scan(removal->dependents))
-		return DG_CHUNK_ROWS;
 	return (int) Min(Max(rows, DG_SCAN_CHUNK_MIN), DG_SCAN_CHUNK_MAX);
 }
 
@@ -365,52 +377,79 @@ dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
 {
 	DgEvent		event = {0};
 	int64		event_id = dg_journal_reserve();
-	Jsonb	   *part;
-	int64		stored;
+	DgParts    *parts = dg_parts_begin(event_id, CurrentMemoryContext);
+	DgElsewhere elsewhere = {0};
 
 	dg_removal_accept(removal, verdict, event_id);
 	event_from_verdict(&event, removal, verdict);
 	event.operation = removal->operation;
 	event.table_id = removal->table->protection.relid;
 	event.row_count = removal->nrows;
-	part = dg_event_part(removal->table, removal->operation);
-	event.parts = dg_jsonb_array(&part, 1);
-	stored = journal_images(removal, source, event_id);
-	if (stored < removal->nrows)
-		event.details = dg_images_cut(stored);
+	store_rows(removal, source, parts, &elsewhere);
+	store_along(removal, source, parts, &elsewhere);
+	event.details = dg_capture_details(parts, &elsewhere);
+	event.parts = dg_parts_end(parts);
 	dg_journal_event(event_id, &event, false);
 }
 
-/* Write the images of all rows, up to the limit; returns how many */
-static int64
-journal_images(DgRemoval *removal, DgRowSource *source, int64 event_id)
+/* Store the images of all rows that are not stored already, up to the limit */
+static void
+store_rows(DgRemoval *removal, DgRowSource *source, DgParts *parts, DgElsewhere *elsewhere)
 {
-	DgRowWriter *writer = dg_journal_rows_begin(event_id, 0, CurrentMemoryContext);
-	DgImager   *imager = dg_imager_create(RelationGetDescr(removal->rel), NULL, 0,
-										  CurrentMemoryContext);
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
-													  "delete_guard row image",
-													  ALLOCSET_DEFAULT_SIZES);
-	int			pin = dg_imager_pin_settings(imager);
-	int64		stored = 0;
+	DgPart	   *part = dg_parts_own(parts, removal->table, removal->rel, removal->operation);
+	bool		delete = strcmp(removal->operation, DG_OPERATION_DELETE) == 0;
+	int			pin = dg_part_pin(part);
 
 	source_rewind(source);
-	while ((dg_capture_limit < 0 || stored < dg_capture_limit) && source_next(source))
+	while (source_next(source))
 	{
-		MemoryContext old = MemoryContextSwitchTo(row_context);
-		bytea	   *apart = NULL;
-		Jsonb	   *image = dg_imager_encode(imager, source->slot, &apart);
-
-		MemoryContextSwitchTo(old);
-		dg_journal_rows_add(writer, image, apart);
-		MemoryContextReset(row_context);
-		stored++;
+		if (delete && dg_capture_has(removal->query, removal->table, source->slot, elsewhere))
+			continue;
+		if (!dg_part_add(part, source->slot))
+			break;
 	}
-	dg_imager_unpin_settings(pin);
-	dg_imager_free(imager);
-	dg_journal_rows_end(writer);
-	MemoryContextDelete(row_context);
-	return stored;
+	dg_part_unpin(pin);
+}
+
+/* Store what goes along with rows that are not stored elsewhere, in chunks */
+static void
+store_along(DgRemoval *removal, DgRowSource *source, DgParts *parts,
+			const DgElsewhere *elsewhere)
+{
+	DgElsewhere again = {0};
+	DgKeys	   *keys;
+	bool		more = true;
+
+	if (strcmp(removal->operation, DG_OPERATION_TRUNCATE) == 0)
+	{
+		dg_capture_truncated(parts, removal->query, removal->table);
+		return;
+	}
+	if (removal->nreferenced == 0 || elsewhere->nrows == removal->nrows ||
+		!dg_capture_wanted(removal->dependents))
+		return;
+	if (elsewhere->nrows == 0 && removal->nreferenced <= DG_ROWSET_MAX)
+	{
+		dg_capture_rows(parts, removal->query, removal->dependents, removal->referenced);
+		return;
+	}
+	keys = dg_keys_create(removal->table, 1024, CurrentMemoryContext);
+	source_rewind(source);
+	while (more && !dg_parts_cut(parts))
+	{
+		dg_keys_reset(keys);
+		while (keys->nrows < scan_chunk_rows(removal) && (more = source_next(source)))
+		{
+			if (elsewhere->nrows > 0 &&
+				dg_capture_has(removal->query, removal->table, source->slot, &again))
+				continue;
+			dg_keys_add(keys, source->slot);
+			if (source->concerned)
+				dg_keys_concern(keys, keys->nrows - 1, source->concerned);
+		}
+		dg_capture_rows(parts, removal->query, removal->dependents, keys);
+	}
+	MemoryContextDelete(keys->context);
 }
 
 /* The part of an event that follows from the verdict */
@@ -438,15 +477,4 @@ dg_removal_request(const DgRemoval *removal, const DgVerdict *verdict)
 	if (verdict->used != NIL)
 		return linitial(verdict->used);
 	return removal->ncovered > 0 ? &removal->covering : NULL;
-}
-
-/*
- * Details of an event that holds images of only the first so many rows.
- */
-Jsonb *
-dg_images_cut(int64 stored)
-{
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(psprintf("{\"images_stored\": " INT64_FORMAT "}",
-																	   stored))));
 }

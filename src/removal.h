@@ -44,6 +44,5 @@ extern void dg_removal_journal(DgRemoval *removal, DgVerdict *verdict,
 							   DgRowSource *source);
 extern bool dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row);
 extern void dg_source_end(DgRowSource *source);
-extern Jsonb *dg_images_cut(int64 stored);
 
 #endif							/* DELETE_GUARD_REMOVAL_H */

@@ -153,6 +153,7 @@ delete_guard_guard_truncate(PG_FUNCTION_ARGS)
 	DgRemoval	removal;
 	DgVerdict  *verdict;
 	DgRowSource source = {0};
+	MemoryContext query = MemoryContextGetParent(CurrentMemoryContext);
 	MemoryContext work;
 	MemoryContext old;
 
@@ -171,8 +172,7 @@ delete_guard_guard_truncate(PG_FUNCTION_ARGS)
 	work = AllocSetContextCreate(CurrentMemoryContext, "delete_guard statement",
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
-	dg_removal_begin(&removal, rel, DG_OPERATION_TRUNCATE, InvalidCommandId,
-					 CurrentMemoryContext);
+	dg_removal_begin(&removal, rel, DG_OPERATION_TRUNCATE, InvalidCommandId, query);
 	if (removal.table->is_protected)
 	{
 		dg_dependents_for_truncate(removal.dependents, RelationGetRelid(rel));
