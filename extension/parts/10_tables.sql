@@ -92,7 +92,7 @@ CREATE TABLE delete_guard.event (
 COMMENT ON TABLE delete_guard.event IS
     'the audit log: one row per statement and protected table, or per step taken on a request or a setting';
 COMMENT ON COLUMN delete_guard.event.parts IS
-    'array; one element per table and effect whose rows are in event_rows: table_id, table, effect, key (column names), columns (name to number and type, as of then)';
+    'array; one element per table and effect whose rows are in event_rows: table_id, table, effect, key (column names), columns (name to number and type, as of then); depth of rows that went along; reference, set and defaults of columns that were changed';
 COMMENT ON COLUMN delete_guard.event.repeats IS
     'how often the same attempt was made again within a minute of occurred_at';
 
