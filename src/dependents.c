@@ -177,12 +177,11 @@ open_probes(DgDependents *dep)
 	dep->first_probe = palloc(sizeof(int) * (table->nreferences + 1));
 	for (int i = 0; i < table->nreferences; i++)
 	{
-		const DgReference *ref = &table->references[i];
-		DgMatcher  *matcher = dg_matcher_create(ref);
+		DgReference *ref = &table->references[i];
 
 		dep->first_probe[i] = dep->nprobes;
 		for (int j = 0; j < ref->nleaves; j++)
-			dg_probe_open(&dep->probing, &dep->probes[dep->nprobes++], ref, &ref->leaves[j], matcher);
+			dg_probe_open(&dep->probing, &dep->probes[dep->nprobes++], table, ref, &ref->leaves[j]);
 	}
 	dep->first_probe[table->nreferences] = dep->nprobes;
 }
@@ -381,18 +380,16 @@ dg_dependents_find_rows(DgDependents *dep, const DgKeys *keys,
 static void
 open_self_probes(DgDependents *dep)
 {
-	const DgReference *self = dep->table->self_key;
+	DgReference *self = dep->table->self_key;
 	MemoryContext old;
-	DgMatcher  *matcher;
 
 	if (self == NULL || dep->self_probes)
 		return;
 	old = MemoryContextSwitchTo(dep->probing.context);
-	matcher = dg_matcher_create(self);
 	dep->self_probes = palloc0(sizeof(DgProbe) * Max(self->nleaves, 1));
 	for (int i = 0; i < self->nleaves; i++)
-		dg_probe_open(&dep->probing, &dep->self_probes[dep->nself_probes++], self,
-				   &self->leaves[i], matcher);
+		dg_probe_open(&dep->probing, &dep->self_probes[dep->nself_probes++], dep->table, self,
+					  &self->leaves[i]);
 	MemoryContextSwitchTo(old);
 }
 

@@ -60,6 +60,10 @@ typedef struct DgKeyHash
 } DgKeyHash;
 
 static bool snapshots_differ(Snapshot a, Snapshot b);
+static const DgMatcher *matcher_for(DgTable *table, DgReference *ref);
+static DgMatcher *matcher_create(const DgReference *ref);
+static ScanKey scankeys_for(DgTable *table, DgReference *ref, DgReferenceLeaf *leaf, Relation index);
+static ScanKey scankeys_create(const DgReference *ref, const DgReferenceLeaf *leaf, Relation index);
 static void probe_look(DgProbing *probing, DgProbe *probe, int look,
 					   const DgKeys *keys, DgMatchCallback callback, void *arg);
 static void probe_by_index(DgProbing *probing, DgProbe *probe, int look,
@@ -95,14 +99,37 @@ snapshots_differ(Snapshot a, Snapshot b)
 }
 
 /*
- * The functions that a reference compares and hashes with; in the current
- * context.
+ * The functions that a reference compares and hashes with.  They are kept with
+ * the table, which is pinned, if all are built in: such a function stays what
+ * it is, and none of them can be in use twice.
  */
-DgMatcher *
-dg_matcher_create(const DgReference *ref)
+static const DgMatcher *
+matcher_for(DgTable *table, DgReference *ref)
 {
-	DgMatcher  *matcher = palloc0(sizeof(DgMatcher));
+	MemoryContext old;
 
+	if (ref->needs_owner)
+		return matcher_create(ref);
+	if (ref->matcher == NULL)
+	{
+		old = MemoryContextSwitchTo(table->context);
+		ref->matcher = matcher_create(ref);
+		MemoryContextSwitchTo(old);
+	}
+	return ref->matcher;
+}
+
+/* Look the functions up, in the current context */
+static DgMatcher *
+matcher_create(const DgReference *ref)
+{
+	DgMatcher  *matcher = palloc(sizeof(DgMatcher));
+	int			n = Max(ref->ncolumns, 1);
+
+	matcher->eq = palloc0(sizeof(FmgrInfo) * 4 * n);
+	matcher->cast = matcher->eq + n;
+	matcher->hash_referenced = matcher->cast + n;
+	matcher->hash_referencing = matcher->hash_referenced + n;
 	for (int i = 0; i < ref->ncolumns; i++)
 	{
 		const DgReferenceColumn *column = &ref->columns[i];
@@ -120,15 +147,62 @@ dg_matcher_create(const DgReference *ref)
 }
 
 /*
+ * Scan keys of a leaf, for this probe alone: their arguments are set for each
+ * key.  What they are made from is kept with the table, as above.
+ */
+static ScanKey
+scankeys_for(DgTable *table, DgReference *ref, DgReferenceLeaf *leaf, Relation index)
+{
+	Size		size = sizeof(ScanKeyData) * leaf->nindexkeys;
+	MemoryContext old;
+	ScanKey		result;
+
+	if (ref->needs_owner)
+		return scankeys_create(ref, leaf, index);
+	if (leaf->scankeys == NULL)
+	{
+		old = MemoryContextSwitchTo(table->context);
+		leaf->scankeys = scankeys_create(ref, leaf, index);
+		MemoryContextSwitchTo(old);
+	}
+	result = palloc(size);
+	memcpy(result, leaf->scankeys, size);
+	return result;
+}
+
+/* Make scan keys, in the current context */
+static ScanKey
+scankeys_create(const DgReference *ref, const DgReferenceLeaf *leaf, Relation index)
+{
+	ScanKey		result = palloc(sizeof(ScanKeyData) * leaf->nindexkeys);
+
+	for (int i = 0; i < leaf->nindexkeys; i++)
+	{
+		const DgReferenceColumn *column = &ref->columns[leaf->indexkeys[i]];
+		Oid			left;
+		Oid			right;
+
+		op_input_types(column->index_op, &left, &right);
+		/* equality is strategy 1 of hash and 3 of btree */
+		ScanKeyEntryInitialize(&result[i], 0, i + 1,
+							   get_op_opfamily_strategy(column->index_op,
+														index->rd_opfamily[i]),
+							   right, index->rd_indcollation[i],
+							   get_opcode(column->index_op), (Datum) 0);
+	}
+	return result;
+}
+
+/*
  * Open one leaf; index scans begin with the first key.
  */
 void
-dg_probe_open(DgProbing *probing, DgProbe *probe, const DgReference *ref,
-		   const DgReferenceLeaf *leaf, DgMatcher *matcher)
+dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
+			  DgReference *ref, DgReferenceLeaf *leaf)
 {
 	probe->ref = ref;
 	probe->leaf = leaf;
-	probe->matcher = matcher;
+	probe->matcher = matcher_for(table, ref);
 	probe->rel = table_open(leaf->relid, AccessShareLock);
 	probe->slot = table_slot_create(probe->rel, NULL);
 	probe->look_twice = ref->on_itself ||
@@ -137,20 +211,7 @@ dg_probe_open(DgProbing *probing, DgProbe *probe, const DgReference *ref,
 	if (OidIsValid(leaf->index))
 	{
 		probe->index = index_open(leaf->index, AccessShareLock);
-		for (int i = 0; i < leaf->nindexkeys; i++)
-		{
-			const DgReferenceColumn *column = &ref->columns[leaf->indexkeys[i]];
-			Oid			left;
-			Oid			right;
-
-			op_input_types(column->index_op, &left, &right);
-			/* equality is strategy 1 of hash and 3 of btree */
-			ScanKeyEntryInitialize(&probe->scankeys[i], 0, i + 1,
-								   get_op_opfamily_strategy(column->index_op,
-															probe->index->rd_opfamily[i]),
-								   right, probe->index->rd_indcollation[i],
-								   get_opcode(column->index_op), (Datum) 0);
-		}
+		probe->scankeys = scankeys_for(table, ref, leaf, probe->index);
 	}
 	if (leaf->condition)
 	{

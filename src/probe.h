@@ -17,10 +17,10 @@
 /* Functions of one reference, ready to call */
 typedef struct DgMatcher
 {
-	FmgrInfo	eq[DG_MAX_KEYS];
-	FmgrInfo	cast[DG_MAX_KEYS];
-	FmgrInfo	hash_referenced[DG_MAX_KEYS];
-	FmgrInfo	hash_referencing[DG_MAX_KEYS];
+	FmgrInfo   *eq;				/* one a column */
+	FmgrInfo   *cast;
+	FmgrInfo   *hash_referenced;
+	FmgrInfo   *hash_referencing;
 } DgMatcher;
 
 /* One leaf, opened */
@@ -28,12 +28,12 @@ typedef struct DgProbe
 {
 	const DgReference *ref;
 	const DgReferenceLeaf *leaf;
-	DgMatcher  *matcher;
+	const DgMatcher *matcher;
 	Relation	rel;
 	Relation	index;			/* NULL without one */
 	TupleTableSlot *slot;
 	IndexScanDesc scan[2];		/* for the active and the latest snapshot */
-	ScanKeyData scankeys[DG_MAX_KEYS];
+	ScanKey		scankeys;		/* leaf->nindexkeys */
 	bool		look_twice;
 	ExprState  *condition;
 } DgProbe;
@@ -66,10 +66,8 @@ typedef struct DgRowId
 /* Called for each row, in the probe's slot, that refers to keys[row] */
 typedef void (*DgMatchCallback) (void *arg, int row, DgProbe *probe);
 
-extern DgMatcher *dg_matcher_create(const DgReference *ref);
-extern void dg_probe_open(DgProbing *probing, DgProbe *probe,
-						  const DgReference *ref, const DgReferenceLeaf *leaf,
-						  DgMatcher *matcher);
+extern void dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
+						  DgReference *ref, DgReferenceLeaf *leaf);
 extern void dg_probe_close(DgProbe *probe);
 extern void dg_probe_leaf(DgProbing *probing, DgProbe *probe,
 						  const DgKeys *keys,

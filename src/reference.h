@@ -39,6 +39,7 @@ typedef struct DgReferenceLeaf
 	int			nindexkeys;		/* its leading columns that are used */
 	int			indexkeys[DG_MAX_KEYS]; /* position in the reference of each */
 	Expr	   *condition;		/* as numbered here; NULL if none */
+	struct ScanKeyData *scankeys;	/* probe.c's, kept where it may be, or NULL */
 } DgReferenceLeaf;
 
 /* One column pair of a reference */
@@ -75,6 +76,7 @@ typedef struct DgReference
 	char	   *condition;		/* text, NULL if none */
 	int			nleaves;
 	DgReferenceLeaf *leaves;
+	struct DgMatcher *matcher;	/* probe.c's, kept where it may be, or NULL */
 } DgReference;
 
 /* What the guard knows of one relation.  Read-only for callers. */

@@ -137,6 +137,7 @@ dg_imager_create(TupleDesc desc, const AttrNumber *attnums, int natts,
 				 MemoryContext parent)
 {
 	int			nlisted = attnums ? natts : desc->natts;
+	Form_pg_attribute *sorted = palloc(sizeof(Form_pg_attribute) * Max(nlisted, 1));
 	MemoryContext context;
 	DgImager   *imager;
 
@@ -150,10 +151,12 @@ dg_imager_create(TupleDesc desc, const AttrNumber *attnums, int natts,
 		AttrNumber	attnum = attnums ? attnums[i] : i + 1;
 
 		Assert(attnum > 0 && attnum <= desc->natts);
-		add_column(imager, TupleDescAttr(desc, attnum - 1));
+		sorted[i] = TupleDescAttr(desc, attnum - 1);
 	}
-	qsort(imager->columns, imager->ncolumns, sizeof(DgImageColumn),
-		  compare_columns);
+	qsort(sorted, nlisted, sizeof(Form_pg_attribute), compare_columns);
+	for (int i = 0; i < nlisted; i++)
+		add_column(imager, sorted[i]);
+	pfree(sorted);
 
 	dg_jsonb_writer_init(&imager->writer, imager->ncolumns, imager->ncolumns *
 						 (sizeof(JEntry) + NAMEDATALEN), context);
@@ -299,12 +302,14 @@ prepare_output(DgImager *imager, DgImageColumn *column)
 static int
 compare_columns(const void *a, const void *b)
 {
-	const DgImageColumn *left = a;
-	const DgImageColumn *right = b;
+	const char *left = NameStr((*(const Form_pg_attribute *) a)->attname);
+	const char *right = NameStr((*(const Form_pg_attribute *) b)->attname);
+	int			left_length = strlen(left);
+	int			right_length = strlen(right);
 
-	if (left->namelen != right->namelen)
-		return left->namelen > right->namelen ? 1 : -1;
-	return memcmp(NameStr(left->name), NameStr(right->name), left->namelen);
+	if (left_length != right_length)
+		return left_length > right_length ? 1 : -1;
+	return memcmp(left, right, left_length);
 }
 
 /*

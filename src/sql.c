@@ -31,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -40,6 +41,19 @@
 
 /* Depth of own writes in progress; their triggers let these through */
 static int	own_write_depth = 0;
+
+/* Own relations looked up lately, by the address of their name */
+#define DG_OWN_MAX 16
+static struct
+{
+	const char *name;
+	Oid			relid;
+}			own[DG_OWN_MAX];
+static int	nown = 0;
+static bool own_callback_registered = false;
+
+static void remember_own(const char *name, Oid relid);
+static void forget_own(Datum arg, int cacheid, uint32 hashvalue);
 
 /*
  * Switch to a role, restricted, with search_path pinned.  *saved receives
@@ -120,15 +134,21 @@ dg_owner_may_read(Oid relid)
 }
 
 /*
- * OID of one of delete_guard's own relations.  Raises an error if the
- * extension is not (or no longer) there.
+ * OID of one of delete_guard's own relations; name is a string constant.
+ * Raises an error if the extension is not (or no longer) there.
  */
 Oid
 dg_own_relation(const char *name)
 {
-	Oid			schema = get_namespace_oid(DG_SCHEMA, true);
+	Oid			schema;
 	Oid			relid = InvalidOid;
 
+	for (int i = 0; i < nown; i++)
+	{
+		if (own[i].name == name)
+			return own[i].relid;
+	}
+	schema = get_namespace_oid(DG_SCHEMA, true);
 	if (OidIsValid(schema))
 		relid = get_relname_relid(name, schema);
 	if (!OidIsValid(relid))
@@ -136,7 +156,31 @@ dg_own_relation(const char *name)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s.%s\" does not exist", DG_SCHEMA, name),
 				 errhint("Create the extension delete_guard in this database.")));
+	remember_own(name, relid);
 	return relid;
+}
+
+/* Remember an OID until the catalogs change */
+static void
+remember_own(const char *name, Oid relid)
+{
+	if (!own_callback_registered)
+	{
+		CacheRegisterSyscacheCallback(RELOID, forget_own, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_own, (Datum) 0);
+		own_callback_registered = true;
+	}
+	if (nown == DG_OWN_MAX)
+		nown = 0;
+	own[nown].name = name;
+	own[nown++].relid = relid;
+}
+
+/* Syscache callback: some relation or schema was made, changed or dropped */
+static void
+forget_own(Datum arg, int cacheid, uint32 hashvalue)
+{
+	nown = 0;
 }
 
 /*
