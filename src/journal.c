@@ -51,12 +51,12 @@ struct DgRowWriter
 	int64		event_id;
 	int			part;
 	int64		next_row;		/* number of the next image, from 1 */
-	Jsonb	   *images[DG_PACK_ROWS];
 	int			nimages;
 	Size		pack_bytes;
-	HeapTuple	tuples[DG_BATCH_TUPLES];
 	int			ntuples;
 	Size		batch_bytes;
+	Jsonb	   *images[DG_PACK_ROWS];
+	HeapTuple	tuples[DG_BATCH_TUPLES];
 };
 
 static void pack_tuple(DgRowWriter *writer, bytea *apart);
@@ -103,8 +103,10 @@ dg_journal_rows_begin(int64 event_id, int part, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "delete_guard row writer",
 												  ALLOCSET_SMALL_SIZES);
-	DgRowWriter *writer = MemoryContextAllocZero(context, sizeof(DgRowWriter));
+	DgRowWriter *writer = MemoryContextAlloc(context, sizeof(DgRowWriter));
 
+	/* not what follows, the room for images and tuples */
+	memset(writer, 0, offsetof(DgRowWriter, images));
 	writer->context = context;
 	writer->pack_context = AllocSetContextCreate(context, "delete_guard images",
 												 ALLOCSET_DEFAULT_SIZES);
