@@ -16,6 +16,7 @@
 #   log      each line must stand in the server's log.
 #   conf     lines of postgresql.conf: each setting must be accepted.
 #   sh       shell commands: not run. diagram: a drawing: not run.
+#   ruby, python   are run by test/examples.sh.
 #   A sql block whose first line is "-- not run: <reason>" is not run.
 #   Any other block fails.
 #

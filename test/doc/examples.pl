@@ -11,7 +11,8 @@
 use strict;
 use warnings;
 
-my %not_run = (sh => 'shell commands', diagram => 'a drawing');
+my %not_run = (sh => 'shell commands', diagram => 'a drawing',
+               ruby => 'run by test/examples.sh', python => 'run by test/examples.sh');
 
 my ($verb, $file, $output_file, $log_file) = @ARGV;
 my @blocks = read_blocks($file);
