@@ -67,7 +67,7 @@ dg_queue_ready(void)
 {
 	my_desk_ready = true;
 	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
-	dg_queue->counters.worker_starts++;
+	dg_queue_count(my_desk->dboid, DG_COUNT_STARTS);
 	LWLockRelease(&dg_queue->lock);
 }
 
@@ -134,10 +134,8 @@ dg_queue_answer(DgQueueItem *items, int nitems)
 		item->late = latches[i] == NULL;
 		if (item->receipt.status != DG_RECEIPT_STORED)
 			continue;
-		if (item->repeat)
-			dg_queue->counters.repeats++;
-		else
-			dg_queue->counters.stored++;
+		dg_queue_count(my_desk->dboid,
+					   item->repeat ? DG_COUNT_REPEATS : DG_COUNT_STORED);
 	}
 	LWLockRelease(&dg_queue->lock);
 
@@ -220,7 +218,7 @@ recorder_gone(int code, Datum arg)
 	dboid = my_desk->dboid;
 	my_desk->state = DG_DESK_EMPTY;
 	my_desk = NULL;
-	dg_queue->counters.worker_failures++;
+	dg_queue_count(dboid, DG_COUNT_FAILURES);
 	for (int i = 0; i < DG_QUEUE_SLOTS; i++)
 	{
 		latches[i] = NULL;

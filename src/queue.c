@@ -27,7 +27,7 @@
  * an error or wait runs under it, except the creation of the arena.  Latches
  * are set after its release.
  *
- * Lifetime: until the server (re)starts.  No preloading is needed: about 15 kB
+ * Lifetime: until the server (re)starts.  No preloading is needed: about 27 kB
  * of shared memory (see dg_shared_memory) and the 2 MB of the arena.
  *
  * May call: PostgreSQL only.
@@ -94,6 +94,7 @@ init_queue(DG_SHARED_INIT_ARGS)
 	DgQueue    *new_queue = (DgQueue *) state;
 
 	memset(new_queue, 0, sizeof(DgQueue));
+	new_queue->since = GetCurrentTimestamp();
 	LWLockInitialize(&new_queue->lock, dg_new_tranche("delete_guard"));
 }
 
@@ -120,15 +121,48 @@ attach_arena(void)
 }
 
 /*
- * Copy of the counters.
+ * The counters of a database, DG_COUNTERS of them, and when counting began.
  */
 void
-dg_queue_counters(DgQueueCounters *counters)
+dg_queue_counters(Oid dboid, DgCounter *counters, TimestampTz *since)
 {
+	static const char *const names[DG_COUNTERS] = {"stored", "repeats", "not_stored",
+	"starts", "failures"};
+
+	for (int c = 0; c < DG_COUNTERS; c++)
+	{
+		counters[c].name = names[c];
+		counters[c].value = 0;
+	}
 	dg_queue_attach();
 	LWLockAcquire(&dg_queue->lock, LW_SHARED);
-	*counters = dg_queue->counters;
+	*since = dg_queue->since;
+	for (int i = 0; i < DG_QUEUE_TALLIES; i++)
+	{
+		if (dg_queue->tallies[i].dboid != dboid)
+			continue;
+		for (int c = 0; c < DG_COUNTERS; c++)
+			counters[c].value = dg_queue->tallies[i].counts[c];
+	}
 	LWLockRelease(&dg_queue->lock);
+}
+
+/* Count something for a database.  Caller holds the lock. */
+void
+dg_queue_count(Oid dboid, DgCount what)
+{
+	for (int i = 0; i < DG_QUEUE_TALLIES; i++)
+	{
+		DgQueueTally *tally = &dg_queue->tallies[i];
+
+		if (!OidIsValid(tally->dboid))
+			tally->dboid = dboid;
+		if (tally->dboid == dboid)
+		{
+			tally->counts[what]++;
+			return;
+		}
+	}
 }
 
 /*
@@ -288,7 +322,7 @@ dg_queue_count_not_stored(void)
 	if (dg_queue == NULL)
 		return;
 	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
-	dg_queue->counters.not_stored++;
+	dg_queue_count(MyDatabaseId, DG_COUNT_NOT_STORED);
 	LWLockRelease(&dg_queue->lock);
 }
 
@@ -373,7 +407,7 @@ dg_queue_worker_missing(Oid dboid, uint32 generation, bool counted)
 	{
 		desk->state = DG_DESK_EMPTY;
 		if (counted)
-			dg_queue->counters.worker_failures++;
+			dg_queue_count(dboid, DG_COUNT_FAILURES);
 	}
 	LWLockRelease(&dg_queue->lock);
 }

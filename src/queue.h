@@ -9,6 +9,7 @@
 #ifndef DELETE_GUARD_QUEUE_H
 #define DELETE_GUARD_QUEUE_H
 
+#include "datatype/timestamp.h"
 #include "storage/dsm.h"
 
 /* Most records on their way at one time, in the whole cluster */
@@ -50,20 +51,30 @@ typedef enum DgQueueCall
 	DG_CALL_NO_ROOM				/* too many databases have one */
 } DgQueueCall;
 
-/* Since the server's start, over all databases */
-typedef struct DgQueueCounters
+/* What is counted for each database while the server runs */
+typedef enum DgCount
 {
-	int64		stored;			/* records stored as new events */
-	int64		repeats;		/* records counted on an older event */
-	int64		not_stored;		/* records written to the server log instead */
-	int64		worker_starts;	/* recorders that came up */
-	int64		worker_failures;	/* recorders not started, or ended early */
-} DgQueueCounters;
+	DG_COUNT_STORED,			/* records stored as new events */
+	DG_COUNT_REPEATS,			/* records counted on an older event */
+	DG_COUNT_NOT_STORED,		/* records written to the server log instead */
+	DG_COUNT_STARTS,			/* recorders that came up */
+	DG_COUNT_FAILURES			/* recorders not started, or ended early */
+} DgCount;
+
+#define DG_COUNTERS 5
+
+/* One of these counters */
+typedef struct DgCounter
+{
+	const char *name;
+	int64		value;
+} DgCounter;
 
 /* both sides */
 extern Size dg_queue_shmem_size(void);
 extern void dg_queue_attach(void);
-extern void dg_queue_counters(DgQueueCounters *counters);
+extern void dg_queue_counters(Oid dboid, DgCounter *counters,
+							  TimestampTz *since);
 
 /* backends */
 extern bool dg_queue_accepts(Size length);

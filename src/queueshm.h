@@ -59,13 +59,23 @@ typedef struct DgQueueDesk
 	TimestampTz since;			/* when it was started */
 } DgQueueDesk;
 
+/* Databases that are counted for; those beyond are not */
+#define DG_QUEUE_TALLIES 256
+
+typedef struct DgQueueTally
+{
+	Oid			dboid;			/* invalid: not in use */
+	int64		counts[DG_COUNTERS];
+} DgQueueTally;
+
 typedef struct DgQueue
 {
 	LWLock		lock;
 	dsm_handle	arena;
 	uint32		last_generation;
 	Size		large_bytes;	/* in segments of their own */
-	DgQueueCounters counters;
+	TimestampTz since;			/* when counting began */
+	DgQueueTally tallies[DG_QUEUE_TALLIES];
 	DgQueueDesk desks[DG_QUEUE_DESKS];
 	DgQueueSlot slots[DG_QUEUE_SLOTS];
 } DgQueue;
@@ -74,9 +84,10 @@ typedef struct DgQueue
 extern DgQueue *dg_queue;
 extern char *dg_queue_arena;
 
-/* of queue.c; the first two need the lock, the last its release */
+/* of queue.c; these need the lock, the last one its release */
 extern void dg_queue_free_slot(DgQueueSlot *slot);
 extern DgQueueDesk *dg_queue_find_desk(Oid dboid);
+extern void dg_queue_count(Oid dboid, DgCount what);
 extern void dg_queue_set_latches(Latch **latches, int nlatches);
 
 #endif							/* DELETE_GUARD_QUEUESHM_H */

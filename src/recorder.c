@@ -110,6 +110,23 @@ dg_recorder_record(Jsonb *record)
 }
 
 /*
+ * Have the recorder look whether there is something to do besides records, and
+ * start it if there is none.  Does nothing if that is not possible now.
+ */
+void
+dg_recorder_wake(void)
+{
+	Delivery	delivery = {0};
+
+	delivery.slot = -1;
+	dg_queue_attach();
+	if (IsUnderPostmaster)
+		(void) see_to_worker(&delivery);
+	if (delivery.handle != NULL)
+		pfree(delivery.handle);
+}
+
+/*
  * Run a step with interrupts held.  Returns false if it raised an error, whose
  * message is then the delivery's reason.  Cleans up what an error in shared
  * memory code leaves behind, as a transaction's abort would: LWLocks, of which

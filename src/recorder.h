@@ -13,5 +13,6 @@
 #include "utils/jsonb.h"
 
 extern DgReceipt dg_recorder_record(Jsonb *record);
+extern void dg_recorder_wake(void);
 
 #endif							/* DELETE_GUARD_RECORDER_H */

@@ -194,11 +194,13 @@ dg_own_owner(void)
 
 /*
  * Next value of one of delete_guard's own sequences, without a privilege
- * check: the caller of a guarded statement has none there.
+ * check: the caller of a guarded statement has none there.  The transaction has
+ * an xid before it has the number; tally.c builds on that.
  */
 int64
 dg_own_nextval(const char *sequence)
 {
+	(void) GetTopTransactionId();
 	return nextval_internal(dg_own_relation(sequence), false);
 }
 

@@ -15,7 +15,9 @@
  * DATABASE is willing to wait.  It takes part in no one else's transaction and
  * touches nothing but delete_guard's own tables (see attempt.c).
  *
- * May call: guc, queue, attempt.
+ * In its pauses the recorder counts events (see tally.c).
+ *
+ * May call: guc, queue, attempt, tally.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +34,7 @@
 #include "queue.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "tally.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
@@ -45,10 +48,14 @@
 /* Clear old attempts out this often when there is no pause in the work */
 #define SWEEP_MS (20 * 1000)
 
-/* What is to be done in a transaction: store items, or with none, sweep */
+/* Try to fold events this often as long as there are none that can be */
+#define FOLD_MS 1000
+
+/* What is to be done in a transaction */
 typedef struct Job
 {
-	DgQueueItem *items;
+	void		(*task) (const struct Job *job);
+	DgQueueItem *items;			/* for store_task */
 	int			nitems;
 	bool		alerts;
 } Job;
@@ -90,6 +97,10 @@ static volatile sig_atomic_t committing = false;
 /* Of the transaction that failed last */
 static int	last_sqlerrcode = 0;
 
+/* When events were folded last, 0 if more can be now */
+static TimestampTz last_fold = 0;
+static bool fold_again;
+
 /* Attempts were stored since the last sweep; when that was */
 static bool sweep_needed = false;
 static TimestampTz last_sweep = 0;
@@ -109,7 +120,11 @@ static void fail(DgQueueItem *items, int nitems);
 static bool in_transaction(const Job *job);
 static void commit(void);
 static bool store_items(DgQueueItem *items, int nitems, bool alerts);
+static void store_task(const Job *job);
 static void sweep(void);
+static void sweep_task(const Job *job);
+static bool fold(void);
+static void fold_task(const Job *job);
 
 /*
  * Entry point of the recorder; the argument is the database.
@@ -220,7 +235,10 @@ serve(void)
 			store_batch(items, nitems);
 			idle_since = GetCurrentTimestamp();
 			if (TimestampDifferenceExceeds(last_sweep, idle_since, SWEEP_MS))
+			{
 				sweep();
+				(void) fold();
+			}
 		}
 		if (ending)
 			break;
@@ -235,12 +253,13 @@ serve(void)
 				return;
 			continue;
 		}
-		wait_for_work(idle_since);
+		if (!fold())
+			wait_for_work(idle_since);
 	}
 	(void) dg_queue_leave();
 }
 
-/* Sleep until somebody calls, or the time to stay is over */
+/* Sleep until somebody calls, there may be events to fold, or it is time to go */
 static void
 wait_for_work(TimestampTz idle_since)
 {
@@ -252,7 +271,7 @@ wait_for_work(TimestampTz idle_since)
 	if (wait_event == 0)
 		wait_event = dg_wait_event("DeleteGuardRecorderMain");
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Min(left, LINGER_MS), wait_event);
+					 Min(left, FOLD_MS), wait_event);
 	ResetLatch(MyLatch);
 }
 
@@ -329,10 +348,7 @@ in_transaction(const Job *job)
 	PG_TRY();
 	{
 		StartTransactionCommand();
-		if (job->nitems > 0)
-			dg_attempt_store(job->items, job->nitems, job->alerts);
-		else
-			dg_attempt_forget_old();
+		job->task(job);
 		commit();
 		done = true;
 	}
@@ -366,19 +382,60 @@ commit(void)
 static bool
 store_items(DgQueueItem *items, int nitems, bool alerts)
 {
-	Job			job = {items, nitems, alerts};
+	Job			job = {store_task, items, nitems, alerts};
 
 	return in_transaction(&job);
+}
+
+static void
+store_task(const Job *job)
+{
+	dg_attempt_store(job->items, job->nitems, job->alerts);
 }
 
 /* Clear out attempts whose minute is over, if there can be any */
 static void
 sweep(void)
 {
-	Job			job = {NULL, 0, false};
+	Job			job = {sweep_task, NULL, 0, false};
 
 	last_sweep = GetCurrentTimestamp();
 	if (sweep_needed)
 		(void) in_transaction(&job);
 	sweep_needed = false;
+}
+
+static void
+sweep_task(const Job *job)
+{
+	dg_attempt_forget_old();
+}
+
+/*
+ * Bring the totals of events up to date, a piece at a time.  Returns true if
+ * the next piece can be done at once.
+ */
+static bool
+fold(void)
+{
+	Job			job = {fold_task, NULL, 0, false};
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (last_fold != 0 && !TimestampDifferenceExceeds(last_fold, now, FOLD_MS))
+		return false;
+	fold_again = false;
+	pgstat_report_activity(STATE_RUNNING, "counting events");
+	last_fold = in_transaction(&job) && fold_again ? 0 : now;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return last_fold == 0;
+}
+
+static void
+fold_task(const Job *job)
+{
+	/* what a crash may take back is done again */
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	dg_tally_save_counters();
+	fold_again = dg_tally_fold();
 }

@@ -32,6 +32,13 @@ GRANT EXECUTE ON FUNCTION
     delete_guard._guard_end(),
     delete_guard._guard_truncate()
     TO PUBLIC;
+/* for monitoring */
+GRANT EXECUTE ON FUNCTION
+    delete_guard._count_on(),
+    delete_guard._recorder_counters(),
+    delete_guard._enforced()
+    TO pg_monitor;
+GRANT SELECT ON delete_guard.metrics TO pg_monitor;
 GRANT SELECT ON
     delete_guard.protected_tables,
     delete_guard.ignored_suggestions,

@@ -37,17 +37,25 @@ FROM (VALUES
     ('pending_requests', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason approvals approvals_needed'),
     ('request_history', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason state approvals approvals_needed'),
     ('protected_tables', 'table_id mode scope approvals'),
-    ('ignored_suggestions', 'referencing referencing_columns referenced reason ignored_by ignored_at')
+    ('ignored_suggestions', 'referencing referencing_columns referenced reason ignored_by ignored_at'),
+    ('metrics', 'name kind labels value')
 ) AS v(name, columns);
 SELECT has_view('delete_guard'::name, v, v || ' is a view')
-FROM unnest('{audit_log,audit_rows,pending_requests,request_history,protected_tables,ignored_suggestions}'::name[]) v;
+FROM unnest('{audit_log,audit_rows,pending_requests,request_history,protected_tables,ignored_suggestions,metrics}'::name[]) v;
 SELECT col_type_is('delete_guard', v, c, t, v || '.' || c || ' is ' || t)
 FROM (VALUES ('audit_log', 'event_id', 'bigint'), ('audit_log', 'occurred_at', 'timestamp with time zone'),
              ('audit_log', 'table_id', 'oid'), ('audit_log', 'row_count', 'bigint'), ('audit_log', 'client_addr', 'inet'),
              ('audit_log', 'transaction_id', 'xid8'), ('audit_log', 'blast_radius', 'jsonb'), ('audit_log', 'repeats', 'integer'),
              ('audit_rows', 'key', 'jsonb'), ('audit_rows', 'old_row', 'jsonb'), ('audit_rows', 'row_number', 'bigint'),
              ('pending_requests', 'keys', 'jsonb'), ('pending_requests', 'request_id', 'bigint'),
+             ('metrics', 'labels', 'jsonb'), ('metrics', 'value', 'numeric'),
              ('pending_requests', 'expires_at', 'timestamp with time zone')) AS x(v, c, t);
+
+-- Metrics: these names; more may follow.
+SELECT is((SELECT kind FROM delete_guard.metrics m WHERE m.name = v.name LIMIT 1), v.kind, v.name || ' is a ' || v.kind)
+FROM (VALUES ('repeated_attempts_total', 'counter'), ('attempts_not_stored_total', 'counter'), ('recorder_starts_total', 'counter'),
+             ('recorder_failures_total', 'counter'), ('pending_requests', 'gauge'), ('oldest_pending_request_seconds', 'gauge'),
+             ('protected_tables', 'gauge'), ('enforce', 'gauge'), ('events_not_counted', 'gauge')) AS v(name, kind);
 
 -- Settings: name, who may set them, default, unit.  (Loads the library.)
 SELECT delete_guard._library_version() IS NOT NULL AS loaded \gset

@@ -33,6 +33,11 @@ SELECT set_eq(
          AND has_table_privilege('dg_nobody', c.oid, 'SELECT')$$,
     ARRAY['protected_tables', 'ignored_suggestions', 'request_history', 'pending_requests']::name[],
     'everybody may read these views, and not the audit log');
+SELECT set_eq(
+    $$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+         AND has_table_privilege('pg_monitor', c.oid, 'SELECT')$$,
+    ARRAY['protected_tables', 'request_history', 'pending_requests', 'metrics']::name[],
+    'pg_monitor may read the metrics too, and not the audit log');
 SELECT is_empty(
     $$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind = 'v'
          AND has_table_privilege('dg_nobody', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES')$$,
