@@ -200,7 +200,8 @@ dg_own_owner(void)
 int64
 dg_own_nextval(const char *sequence)
 {
-	(void) GetTopTransactionId();
+	if (!XactReadOnly && !IsInParallelMode())	/* nextval says no to these */
+		(void) GetTopTransactionId();
 	return nextval_internal(dg_own_relation(sequence), false);
 }
 
