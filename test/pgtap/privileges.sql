@@ -36,7 +36,7 @@ SELECT set_eq(
 SELECT set_eq(
     $$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind IN ('r', 'v', 'S')
          AND has_table_privilege('pg_monitor', c.oid, 'SELECT')$$,
-    ARRAY['protected_tables', 'request_history', 'pending_requests', 'metrics']::name[],
+    ARRAY['protected_tables', 'request_history', 'pending_requests', 'ignored_suggestions', 'metrics']::name[],
     'pg_monitor may read the metrics too, and not the audit log');
 SELECT is_empty(
     $$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind = 'v'
