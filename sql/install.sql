@@ -122,4 +122,9 @@ BEGIN
     EXECUTE statement;
     UPDATE delete_guard.protected_table SET mode = 'block' WHERE table_id = ANY (blocking);
 END $$;
+-- The latest removal from a table; what a statement says, with numbers of events masked
+CREATE FUNCTION dg_test.event(of text) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT max(event_id) FROM delete_guard.audit_log WHERE table_name = of AND operation IN ('delete', 'key change', 'truncate') $$;
+CREATE FUNCTION dg_test.says_event(statement text) RETURNS text LANGUAGE sql AS $$
+    SELECT regexp_replace(dg_test.says(statement), '(event )[0-9]+', '\1N', 'g') $$;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA dg_test TO PUBLIC;

@@ -88,13 +88,13 @@ static bool is_plain(const char *value);
 
 /*
  * Does an event raise an alert?  What was refused, what needed an approval and
- * went through, what waits for one; and what weakens the guard.
+ * went through, what waits for one; what was put back; and what weakens the guard.
  */
 bool
 dg_alert_is_due(const char *operation, const char *outcome)
 {
 	static const char *const outcomes[] = {"blocked", "approved", "break_glass",
-	"not_enforced", "requested"};
+	"not_enforced", "requested", "restored"};
 	static const char *const operations[] = {"unprotect", "forget_reference",
 	"add_approver", "remove_approver", "purge"};
 

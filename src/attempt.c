@@ -33,6 +33,7 @@
 #include "alert.h"
 #include "attempt.h"
 #include "catalog/indexing.h"
+#include "imageread.h"
 #include "ownrow.h"
 #include "sql.h"
 #include "utils/builtins.h"
@@ -199,7 +200,7 @@ take_apart(const DgQueueItem *item, Record *record)
 	if (record->event == NULL || value == NULL || value->type != jbvString)
 		elog(ERROR, "record of an attempt is malformed");
 	record->fingerprint = DirectFunctionCall1(byteain,
-											  CStringGetDatum(dg_ownrow_value_text(value)));
+											  CStringGetDatum(dg_image_value_text(value)));
 }
 
 /* The object or array under a key, as a copy; NULL if there is none */

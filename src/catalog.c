@@ -371,6 +371,30 @@ dg_column_list(Oid relid, const int16 *attnums, int n)
 }
 
 /*
+ * The number that was made when the extension was created in this database,
+ * and that no dump takes along: where it stands, OIDs and attribute numbers
+ * are this database's own.  0 if it is not there.
+ */
+int64
+dg_origin(void)
+{
+	Relation	rel = table_open(dg_own_relation("origin"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple = systable_getnext(scan);
+	int64		origin = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		origin = DatumGetInt64(heap_getattr(tuple, 1, RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return origin;
+}
+
+/*
  * Tell every backend that one of the own tables changed, effective when this
  * transaction commits (and in this backend with the next command).
  */

@@ -56,6 +56,7 @@ extern const char *dg_scope_name(DgScope scope);
 extern char *dg_qualified_name(Oid relid);
 extern Datum dg_column_names(Oid relid, const int16 *attnums, int n);
 extern char *dg_column_list(Oid relid, const int16 *attnums, int n);
+extern int64 dg_origin(void);
 extern void dg_catalog_changed(const char *own_table);
 extern void dg_catalog_watch(Oid relid);
 extern uint64 dg_catalog_generation(void);

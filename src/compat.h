@@ -50,6 +50,26 @@
 #define DG_MISSING_OK
 #endif
 
+/* A type by its name as SQL writes it; InvalidOid if there is none */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define DG_PARSE_TYPE(name, typid, typmod) \
+	do { \
+		ErrorSaveContext escontext_ = {T_ErrorSaveContext}; \
+		if (!parseTypeString(name, typid, typmod, (Node *) &escontext_)) \
+			*(typid) = InvalidOid; \
+	} while (0)
+#else
+#define DG_PARSE_TYPE(name, typid, typmod) parseTypeString(name, typid, typmod, true)
+#endif
+
+/* A tuple descriptor that was made column by column is complete: 19 asks */
+#if PG_VERSION_NUM >= 190000
+#define dg_tupledesc_finish(desc) TupleDescFinalize(desc)
+#else
+#define dg_tupledesc_finish(desc) ((void) (desc))
+#endif
+
 /* Is the foreign key enforced?  18 has NOT ENFORCED ones. */
 #if PG_VERSION_NUM >= 180000
 #define DG_CONSTRAINT_ENFORCED(con) ((con)->conenforced)

@@ -58,6 +58,7 @@ static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
 static void set_name(Datum *values, bool *isnull, int attnum, const char *name);
 static void fill_session(Datum *values, bool *isnull);
 static char *statement_text(void);
+static void append_names(StringInfo buf, TupleDesc desc, const int16 *attnums, int n);
 static Jsonb *make_part(const DgTable *table, const char *effect, int depth,
 						const DgReference *ref, const Bitmapset *changed);
 static void append_changed(StringInfo buf, Relation rel, const DgReference *ref,
@@ -205,6 +206,18 @@ dg_event_reached_part(DgTable *table, const char *effect, int depth,
 	return known->part;
 }
 
+/* Append column names as JSON strings, separated by commas */
+static void
+append_names(StringInfo buf, TupleDesc desc, const int16 *attnums, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(buf, ',');
+		escape_json(buf, NameStr(TupleDescAttr(desc, attnums[i] - 1)->attname));
+	}
+}
+
 /* Make the description, in the current context */
 static Jsonb *
 make_part(const DgTable *table, const char *effect, int depth,
@@ -217,16 +230,18 @@ make_part(const DgTable *table, const char *effect, int depth,
 	bool		first = true;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"table_id\":%u,\"table\":", table->relid);
+	appendStringInfo(&buf, "{\"table_id\":%u,\"origin\":" INT64_FORMAT ",\"table\":",
+					 table->relid, dg_origin());
 	escape_json(&buf, dg_qualified_name(table->relid));
 	appendStringInfo(&buf, ",\"effect\":\"%s\",\"key\":[", effect);
-	for (int i = 0; i < table->nidentity; i++)
-	{
-		if (i > 0)
-			appendStringInfoChar(&buf, ',');
-		escape_json(&buf, NameStr(TupleDescAttr(desc, table->identity[i] - 1)->attname));
-	}
+	append_names(&buf, desc, table->identity, table->nidentity);
 	appendStringInfoChar(&buf, ']');
+	if (strcmp(effect, "key change") == 0)
+	{
+		appendStringInfoString(&buf, ",\"set\":[");
+		append_names(&buf, desc, table->key_columns, table->nkey_columns);
+		appendStringInfoChar(&buf, ']');
+	}
 	if (depth > 0)
 		appendStringInfo(&buf, ",\"depth\":%d", depth);
 	if (ref)

@@ -26,12 +26,14 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgtime.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
+#include "utils/xml.h"
 
 #include "imagetype.h"
 
@@ -208,7 +210,23 @@ dg_image_pin(int settings)
 	return nestlevel;
 }
 
-/* Undo dg_image_pin(). */
+/*
+ * Pin all that input functions obey, so that each value reads as what was
+ * printed under dg_image_pin().  Returns what dg_image_unpin() wants.
+ */
+int
+dg_image_pin_reading(void)
+{
+	int			nestlevel = dg_image_pin(DG_SETTING_ALL);
+
+	if (xmloption != XMLOPTION_CONTENT)
+		pin(&nestlevel, "xmloption", "content");
+	if (!Array_nulls)
+		pin(&nestlevel, "array_nulls", "on");
+	return nestlevel;
+}
+
+/* Undo dg_image_pin() or dg_image_pin_reading(). */
 void
 dg_image_unpin(int nestlevel)
 {

@@ -32,6 +32,7 @@ typedef enum DgForm
 extern DgForm dg_image_form(Oid typid);
 extern int	dg_image_settings(Oid typid);
 extern int	dg_image_pin(int settings);
+extern int	dg_image_pin_reading(void);
 extern void dg_image_unpin(int nestlevel);
 extern bool dg_image_print(Oid typid, bool binary, Datum value,
 						   MemoryContext context, const char **bytes,

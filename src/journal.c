@@ -25,6 +25,8 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -56,10 +58,13 @@ struct DgRowWriter
 	int			ntuples;
 	Size		batch_bytes;
 	Jsonb	   *images[DG_PACK_ROWS];
+	Jsonb	   *new_keys[DG_PACK_ROWS];	/* NULL: none, or not known */
 	HeapTuple	tuples[DG_BATCH_TUPLES];
 };
 
+static Jsonb *keep(DgRowWriter *writer, const Jsonb *jsonb);
 static void pack_tuple(DgRowWriter *writer, bytea *apart);
+static Jsonb *pack_new_keys(DgRowWriter *writer);
 static void insert_batch(DgRowWriter *writer);
 
 /*
@@ -124,20 +129,35 @@ dg_journal_rows_begin(int64 event_id, int part, MemoryContext parent)
 void
 dg_journal_rows_add(DgRowWriter *writer, Jsonb *image, bytea *apart)
 {
-	Size		size = VARSIZE(image);
-	MemoryContext old;
+	dg_journal_rows_add_rekeyed(writer, image, NULL, apart);
+}
+
+/*
+ * The same for a row that has another key now; new_key (or NULL) is an object
+ * of its key columns and is copied too.
+ */
+void
+dg_journal_rows_add_rekeyed(DgRowWriter *writer, Jsonb *image, Jsonb *new_key, bytea *apart)
+{
+	Size		size = VARSIZE(image) + (new_key ? VARSIZE(new_key) : 0);
 
 	if (writer->nimages > 0 &&
 		(apart || writer->nimages == DG_PACK_ROWS ||
 		 writer->pack_bytes + size > DG_PACK_BYTES))
 		pack_tuple(writer, NULL);
-	old = MemoryContextSwitchTo(writer->pack_context);
-	writer->images[writer->nimages] = MemoryContextAllocHuge(writer->pack_context, size);
-	memcpy(writer->images[writer->nimages++], image, size);
-	MemoryContextSwitchTo(old);
+	writer->new_keys[writer->nimages] = new_key ? keep(writer, new_key) : NULL;
+	writer->images[writer->nimages++] = keep(writer, image);
 	writer->pack_bytes += size;
 	if (apart)
 		pack_tuple(writer, apart);
+}
+
+/* Copy a jsonb for the tuple being filled */
+static Jsonb *
+keep(DgRowWriter *writer, const Jsonb *jsonb)
+{
+	return memcpy(MemoryContextAllocHuge(writer->pack_context, VARSIZE(jsonb)), jsonb,
+				  VARSIZE(jsonb));
 }
 
 /*
@@ -175,16 +195,18 @@ static void
 pack_tuple(DgRowWriter *writer, bytea *apart)
 {
 	Datum		values[Natts_event_rows];
-	bool		isnull[Natts_event_rows] = {false, false, false, true, false, false};
+	bool		isnull[Natts_event_rows] = {0};
 	Relation	rel = table_open(dg_own_relation("event_rows"), RowExclusiveLock);
 	MemoryContext old = MemoryContextSwitchTo(writer->batch_context);
 	HeapTuple	tuple;
 	Jsonb	   *array = dg_jsonb_array(writer->images, writer->nimages);
+	Jsonb	   *new_keys = pack_new_keys(writer);
 
 	values[0] = Int64GetDatum(writer->event_id);
 	values[1] = Int16GetDatum(writer->part);
 	values[2] = Int64GetDatum(writer->next_row);
-	values[3] = (Datum) 0;
+	values[3] = PointerGetDatum(new_keys);
+	isnull[3] = new_keys == NULL;
 	values[4] = PointerGetDatum(array);
 	values[5] = PointerGetDatum(apart);
 	isnull[5] = apart == NULL;
@@ -201,6 +223,31 @@ pack_tuple(DgRowWriter *writer, bytea *apart)
 	MemoryContextReset(writer->pack_context);
 	if (writer->ntuples == DG_BATCH_TUPLES || writer->batch_bytes >= DG_BATCH_BYTES)
 		insert_batch(writer);
+}
+
+/*
+ * The new keys of the tuple being filled, a JSON null where one is not known;
+ * NULL if none is.
+ */
+static Jsonb *
+pack_new_keys(DgRowWriter *writer)
+{
+	Jsonb	   *null = NULL;
+	bool		any = false;
+
+	for (int i = 0; i < writer->nimages; i++)
+		any |= writer->new_keys[i] != NULL;
+	if (!any)
+		return NULL;
+	for (int i = 0; i < writer->nimages; i++)
+	{
+		if (writer->new_keys[i])
+			continue;
+		if (null == NULL)
+			null = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("null")));
+		writer->new_keys[i] = null;
+	}
+	return dg_jsonb_array(writer->new_keys, writer->nimages);
 }
 
 /* Insert the tuples of the batch */

@@ -17,6 +17,8 @@ extern void dg_journal_event(int64 event_id, const DgEvent *event, bool alert);
 extern DgRowWriter *dg_journal_rows_begin(int64 event_id, int part,
 										  MemoryContext parent);
 extern void dg_journal_rows_add(DgRowWriter *writer, Jsonb *image, bytea *apart);
+extern void dg_journal_rows_add_rekeyed(DgRowWriter *writer, Jsonb *image,
+										Jsonb *new_key, bytea *apart);
 extern int64 dg_journal_rows_count(const DgRowWriter *writer);
 extern void dg_journal_rows_flush(DgRowWriter *writer);
 extern void dg_journal_rows_end(DgRowWriter *writer);

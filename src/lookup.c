@@ -15,6 +15,7 @@
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "nodes/nodeFuncs.h"
@@ -24,9 +25,11 @@
 #include "parser/parse_collate.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 #include "lookup.h"
 
@@ -139,6 +142,27 @@ dg_column_operator(Oid referenced_type, Oid referencing_type, Oid *eq_op)
 		can_coerce_type(1, &base, &input, COERCION_IMPLICIT))
 		*eq_op = get_opfamily_member(family, input, input, BTEqualStrategyNumber);
 	return OidIsValid(*eq_op);
+}
+
+/*
+ * An operator as SQL writes it whatever the search_path: OPERATOR(schema.name);
+ * in the current context.
+ */
+char *
+dg_operator_sql(Oid operator)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)",
+					  quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /* Error context: which condition; positions are in its own text */

@@ -13,7 +13,7 @@
  * Lifetime: a row's columns point into the tuple, which is valid until the
  * scan's next.  Locks are the caller's, or as by ordinary inserts.
  *
- * May call: sql.
+ * May call: imageread, sql.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,6 +24,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
+#include "imageread.h"
 #include "ownrow.h"
 #include "sql.h"
 #include "utils/builtins.h"
@@ -151,7 +152,7 @@ decode_value(Form_pg_attribute attr, JsonbValue *value)
 	if (attr->atttypid == JSONBOID)
 		return JsonbPGetDatum(JsonbValueToJsonb(value));
 	getTypeInputInfo(attr->atttypid, &input, &ioparam);
-	return OidInputFunctionCall(input, dg_ownrow_value_text(value), ioparam,
+	return OidInputFunctionCall(input, dg_image_value_text(value), ioparam,
 								attr->atttypmod);
 }
 
@@ -159,26 +160,5 @@ decode_value(Form_pg_attribute attr, JsonbValue *value)
 JsonbValue *
 dg_ownrow_member(const Jsonb *object, const char *key, JsonbValue *buffer)
 {
-	return getKeyJsonValueFromContainer((JsonbContainer *) &object->root, key,
-										strlen(key), buffer);
-}
-
-/* A value of an image as text for an input function */
-char *
-dg_ownrow_value_text(JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			elog(ERROR, "unexpected type of value in the image of a row: %d",
-				 (int) value->type);
-			return NULL;
-	}
+	return dg_image_member((JsonbContainer *) &object->root, key, buffer);
 }

@@ -30,6 +30,5 @@ extern void dg_ownrow_insert(Relation rel, Datum *values, bool *isnull);
 /* what is in an image */
 extern JsonbValue *dg_ownrow_member(const Jsonb *object, const char *key,
 									JsonbValue *buffer);
-extern char *dg_ownrow_value_text(JsonbValue *value);
 
 #endif							/* DELETE_GUARD_OWNROW_H */

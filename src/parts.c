@@ -39,6 +39,7 @@ struct DgPart
 	Oid			constraint;
 	Bitmapset  *changed;
 	DgImager   *imager;
+	DgImager   *key_imager;		/* of what keys were changed to, else NULL */
 	DgRowWriter *writer;
 	Jsonb	   *description;
 };
@@ -140,6 +141,9 @@ dg_parts_own(DgParts *parts, DgTable *table, Relation rel, const char *effect)
 		return part;
 	part = part_create(parts, rel, effect, InvalidOid, NULL, dg_event_part(table, effect));
 	part->imager = dg_imager_create(RelationGetDescr(rel), NULL, 0, parts->context);
+	if (strcmp(effect, "key change") == 0)
+		part->key_imager = dg_imager_create(RelationGetDescr(rel), table->key_columns,
+											table->nkey_columns, parts->context);
 	return part;
 }
 
@@ -239,10 +243,22 @@ dg_part_unpin(int pin)
 bool
 dg_part_add(DgPart *part, TupleTableSlot *slot)
 {
+	return dg_part_add_rekeyed(part, slot, NULL);
+}
+
+/*
+ * The same for a row that has another key now, as in new_slot; NULL if that is
+ * not known.
+ */
+bool
+dg_part_add_rekeyed(DgPart *part, TupleTableSlot *slot, TupleTableSlot *new_slot)
+{
 	DgParts    *parts = part->parts;
 	MemoryContext old;
 	bytea	   *apart = NULL;
+	bytea	   *key_apart = NULL;
 	Jsonb	   *image;
+	Jsonb	   *new_key = NULL;
 
 	if (dg_capture_limit >= 0 && parts->stored >= dg_capture_limit)
 	{
@@ -254,8 +270,11 @@ dg_part_add(DgPart *part, TupleTableSlot *slot)
 	parts->last = part;
 	old = MemoryContextSwitchTo(parts->row_context);
 	image = dg_imager_encode(part->imager, slot, &apart);
+	if (part->key_imager && new_slot)
+		new_key = dg_imager_encode(part->key_imager, new_slot, &key_apart);
 	MemoryContextSwitchTo(old);
-	dg_journal_rows_add(part->writer, image, apart);
+	/* a key that jsonb cannot hold fits into no index, so this is for safety */
+	dg_journal_rows_add_rekeyed(part->writer, image, key_apart ? NULL : new_key, apart);
 	MemoryContextReset(parts->row_context);
 	parts->stored++;
 	return true;

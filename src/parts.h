@@ -28,6 +28,8 @@ extern DgPart *dg_parts_changed(DgParts *parts, DgTable *table, Relation rel,
 extern int	dg_part_pin(const DgPart *part);
 extern void dg_part_unpin(int pin);
 extern bool dg_part_add(DgPart *part, TupleTableSlot *slot);
+extern bool dg_part_add_rekeyed(DgPart *part, TupleTableSlot *slot,
+								TupleTableSlot *new_slot);
 extern bool dg_parts_cut(const DgParts *parts);
 extern int64 dg_parts_stored(const DgParts *parts);
 extern Jsonb *dg_parts_end(DgParts *parts);

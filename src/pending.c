@@ -51,7 +51,8 @@ static DgPending *pending_find(DgRemoval *removal, MemoryContext query);
 static DgPending *pending_begin(DgRemoval *removal, MemoryContext query);
 static void watch_query(DgPending *event, MemoryContext query);
 static void pending_query_over(void *arg);
-static void pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot);
+static void pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot,
+			  TupleTableSlot *new_slot);
 static void pending_finish(DgPending *pending_event);
 static void pending_finish_all(void);
 static void xact_callback(XactEvent event, void *arg);
@@ -145,11 +146,12 @@ pending_query_over(void *arg)
 
 /*
  * Add the allowed row in the slot to the pending event of its query, which is
- * told by its memory context.
+ * told by its memory context.  new_slot is what the row was changed to; NULL if
+ * it was removed, or if that is not known.
  */
 void
 dg_pending_add(DgRemoval *removal, const DgVerdict *verdict, TupleTableSlot *slot,
-			   MemoryContext query)
+			   TupleTableSlot *new_slot, MemoryContext query)
 {
 	DgPending  *event = pending_find(removal, query);
 	const DgRequest *request = dg_removal_request(removal, verdict);
@@ -166,12 +168,13 @@ dg_pending_add(DgRemoval *removal, const DgVerdict *verdict, TupleTableSlot *slo
 	}
 	if (removal->nreferenced > 0)
 		dg_radius_add(event->radius, removal->dependents, removal->referenced);
-	pending_store(event, removal, slot);
+	pending_store(event, removal, slot, new_slot);
 }
 
 /* Store the row, unless it is stored already, and what goes along with it */
 static void
-pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot)
+pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot,
+			  TupleTableSlot *new_slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->context);
 	DgPart	   *part = dg_parts_own(event->parts, removal->table, removal->rel, removal->operation);
@@ -185,7 +188,7 @@ pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot)
 	{
 		int			pin = dg_part_pin(part);
 
-		(void) dg_part_add(part, slot);
+		(void) dg_part_add_rekeyed(part, slot, new_slot);
 		dg_part_unpin(pin);
 	}
 	if (removal->nreferenced > 0 && !dg_parts_cut(event->parts) &&

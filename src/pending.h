@@ -12,7 +12,8 @@
 
 extern void dg_pending_init(void);
 extern void dg_pending_add(DgRemoval *removal, const DgVerdict *verdict,
-						   TupleTableSlot *slot, MemoryContext query);
+						   TupleTableSlot *slot, TupleTableSlot *new_slot,
+						   MemoryContext query);
 extern void dg_pending_finish(MemoryContext query);
 
 #endif							/* DELETE_GUARD_PENDING_H */

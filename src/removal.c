@@ -405,7 +405,7 @@ store_rows(DgRemoval *removal, DgRowSource *source, DgParts *parts, DgElsewhere 
 	{
 		if (delete && dg_capture_has(removal->query, removal->table, source->slot, elsewhere))
 			continue;
-		if (!dg_part_add(part, source->slot))
+		if (!dg_part_add_rekeyed(part, source->slot, source->new_slot))
 			break;
 	}
 	dg_part_unpin(pin);

@@ -386,7 +386,8 @@ guard_row(TriggerData *trigdata)
 	else if (moved)
 		concerns = move_concerns(&removal, source.slot);
 	if (concerns)
-		dg_pending_add(&removal, dg_removal_judge(&removal, &source), source.slot, query);
+		dg_pending_add(&removal, dg_removal_judge(&removal, &source), source.slot,
+					   source.new_slot, query);
 	dg_dependents_end(removal.dependents);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);

@@ -13,6 +13,15 @@ CREATE SCHEMA delete_guard;
 COMMENT ON SCHEMA delete_guard IS
     'guard for rows that other rows refer to: functions, views and the audit log';
 
+/* one row, which no dump takes along: see event.parts */
+CREATE TABLE delete_guard.origin (
+    origin bigint NOT NULL
+) USING heap;
+COMMENT ON TABLE delete_guard.origin IS
+    'a number made when the extension was created: tells records of this database from restored ones';
+INSERT INTO delete_guard.origin
+    SELECT ('x' || translate(substr(pg_catalog.gen_random_uuid()::text, 1, 13), '-', ''))::bit(48)::bigint;
+
 CREATE TABLE delete_guard.protected_table (
     table_id     regclass PRIMARY KEY,
     mode         text NOT NULL CHECK (mode IN ('log', 'block')),
@@ -92,14 +101,16 @@ CREATE TABLE delete_guard.event (
 COMMENT ON TABLE delete_guard.event IS
     'the audit log: one row per statement and protected table, or per step taken on a request or a setting';
 COMMENT ON COLUMN delete_guard.event.parts IS
-    'array; one element per table and effect whose rows are in event_rows: table_id, table, effect, key (column names), columns (name to number and type, as of then); depth of rows that went along; reference, set and defaults of columns that were changed';
+    'array; one element per table and effect whose rows are in event_rows: table_id, origin (of the database whose OIDs and column numbers these are), table, effect, key (column names), columns (name to number and type, as of then); depth of rows that went along; reference, set and defaults of columns that were changed';
 COMMENT ON COLUMN delete_guard.event.repeats IS
     'how often the same attempt was made again within a minute of occurred_at';
 
 /*
  * Row images, several rows to a tuple: images (or, for a refused attempt,
- * keys) is a jsonb array, first_row the number of its first element.  What
- * jsonb cannot hold is in apart, and then the tuple holds one row.
+ * keys) is a jsonb array, first_row the number of its first element.  Of changed
+ * keys, both: images are the old rows, keys the new values of the key columns,
+ * null where they are not known.  What jsonb cannot hold is in apart, and then
+ * the tuple holds one row.
  */
 CREATE TABLE delete_guard.event_rows (
     event_id  bigint NOT NULL,

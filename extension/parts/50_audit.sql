@@ -13,14 +13,14 @@ CREATE VIEW delete_guard.audit_rows AS
            r.first_row + x.position - 1 AS row_number,
            p.part ->> 'table' AS table_name,
            p.part ->> 'effect' AS effect,
-           CASE WHEN r.keys IS NOT NULL THEN x.element
+           CASE WHEN r.images IS NULL THEN x.element
                 ELSE (SELECT jsonb_object_agg(k, x.element -> k)
                       FROM jsonb_array_elements_text(p.part -> 'key') AS k) END AS key,
            CASE WHEN r.images IS NOT NULL THEN x.element END AS old_row
     FROM delete_guard.event_rows r
          JOIN delete_guard.event e USING (event_id),
          LATERAL (SELECT e.parts -> r.part::integer AS part) p,
-         LATERAL jsonb_array_elements(coalesce(r.keys, r.images))
+         LATERAL jsonb_array_elements(coalesce(r.images, r.keys))
              WITH ORDINALITY AS x(element, position);
 COMMENT ON VIEW delete_guard.audit_rows IS
     'the rows of each event: key and old row as jsonb';

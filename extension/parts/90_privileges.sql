@@ -23,6 +23,7 @@ GRANT EXECUTE ON FUNCTION
     delete_guard.approve(bigint, text),
     delete_guard.deny(bigint, text),
     delete_guard.cancel(bigint),
+    delete_guard.restore(bigint, text, boolean),
     delete_guard._may_see_request(oid, oid),
     delete_guard._may_read_keys(oid),
     delete_guard._request_radius(bigint),

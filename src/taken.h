@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * taken.h
+ *	  which rows of a batch have a key that is taken
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DELETE_GUARD_TAKEN_H
+#define DELETE_GUARD_TAKEN_H
+
+#include "batch.h"
+
+extern int	dg_taken_find(DgBatch *batch, DgRowState state);
+
+#endif							/* DELETE_GUARD_TAKEN_H */
