@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Install what `make demo` or `make check` needs and this machine lacks.
-#   scripts/prerequisites.sh demo|check
+# Install what `make demo`, `make check` or `make alert-demo` needs and this machine lacks.
+#   scripts/prerequisites.sh demo|check|alert-demo
 # Debian and Ubuntu only; elsewhere, or without root and sudo, it prints what is
 # missing and ends with status 1. It creates no cluster and starts no server.
 
@@ -30,7 +30,13 @@ missing_packages() {
     else
         say "postgresql-${version:-DEFAULT}" "postgresql-server-dev-${version:-DEFAULT}"
     fi
-    [ "$need" = demo ] && return
+    if [ "$need" = alert-demo ]; then
+        for c in prometheus prometheus-alertmanager prometheus-postgres-exporter; do
+            command -v "$c" >/dev/null || say "$c"
+        done
+        perl -MHTTP::Tiny -e1 2>/dev/null || say perl
+    fi
+    [ "$need" = check ] || return 0
     command -v pg_prove >/dev/null || say libtap-parser-sourcehandler-pgtap-perl
     command -v prove >/dev/null || say perl
     perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
@@ -78,9 +84,11 @@ if [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null; then
 fi
 
 conf=/etc/postgresql-common/createcluster.conf
+policy=/usr/sbin/policy-rc.d made_policy=
 log=$(mktemp) saved=
 restore() {
     [ -z "$saved" ] || as_root cp "$saved" "$conf"
+    [ -z "$made_policy" ] || as_root rm -f "$policy"
     rm -f "$log" "$saved"
 }
 trap restore EXIT
@@ -99,5 +107,16 @@ if [[ $packages =~ postgresql-[0-9] ]]; then
     cp "$conf" "$saved"
     say 'create_main_cluster = false' | as_root tee -a "$conf" >/dev/null
 fi
+# Services that come along are neither started now nor at the next boot.
+if [[ $packages = *prometheus* ]] && [ ! -e "$policy" ]; then
+    made_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+fi
 # shellcheck disable=SC2086
 apt install $packages
+if [[ $packages = *prometheus* ]] && command -v systemctl >/dev/null; then
+    for p in $packages; do
+        [[ $p != prometheus* ]] || as_root systemctl disable "$p" >/dev/null 2>&1 || true
+    done
+fi
