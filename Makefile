@@ -4,6 +4,7 @@
 #   make installcheck          run regress, isolation and TAP tests on a running server
 #   make check                 run every test on a throw-away server of its own
 #   make demo [KEEP=1]         replay the incident on a throw-away server
+#   make alert-demo            show an attempt as it reaches a person, by way of Prometheus
 #
 # Settings for check: ONLY="regress pgtap" (some kinds of test), REGRESS="install a b",
 # COPT=-Werror, KEEP=1 (leave the directory), PG_CONFIG=/path/to/pg_config.
@@ -35,7 +36,7 @@ PROVE_TESTS    = test/t/*.pl
 EXTRA_CLEAN    = src/*.gcda src/*.gcno *.gcov results check-logs tmp_check output_iso
 
 # These targets work before PostgreSQL is installed, so they must not include PGXS.
-STANDALONE = bench check demo layers headers style lint indent asserts coverage valgrind dist
+STANDALONE = alert-demo bench check demo layers headers style lint indent asserts coverage valgrind dist
 
 ifneq (,$(filter-out $(STANDALONE),$(or $(MAKECMDGOALS),all)))
 PG_CONFIG ?= pg_config
@@ -58,6 +59,7 @@ $(INSTALL_SQL): $(sort $(wildcard extension/parts/*.sql)) delete_guard.control
 	cat $(filter %.sql,$^) > $@.tmp && mv $@.tmp $@
 
 demo:                 ; @scripts/demo.sh
+alert-demo:           ; @scripts/alert-demo.sh
 bench:                ; @bench/run.sh
 layers headers style: ; @ONLY=$@ test/run-checks.sh
 asserts:              ; @COPT="-Werror -DUSE_ASSERT_CHECKING" test/run-checks.sh

@@ -87,8 +87,8 @@ start_alerting() {
 
 stop_alerting() {
     local pid
-    for pid in "${ALERT_PIDS[@]}"; do kill "$pid" 2>/dev/null; done
-    for pid in "${ALERT_PIDS[@]}"; do wait "$pid" 2>/dev/null; done
+    for pid in "${ALERT_PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${ALERT_PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
     ALERT_PIDS=()
 }
 

@@ -97,6 +97,25 @@ approved() {
 }
 alert_follows "a removal by approval" /mail "$(firing DeleteGuardRemovedByApproval approved public.arch)" approved
 
+# The dashboard: Prometheus answers each of its expressions.
+dashboard() {
+    perl -MJSON::PP -MHTTP::Tiny -e '
+        my ($prometheus, $file) = @ARGV;
+        open my $fh, "<", $file or die;
+        my ($n, $failed) = (0, 0);
+        for my $target (map { @{$_->{targets}} } @{decode_json(join "", <$fh>)->{panels}}) {
+            my $expr = $target->{expr} =~ s/\$database/.+/gr;
+            my $answer = HTTP::Tiny->new->post_form("$prometheus/api/v1/query", {query => $expr});
+            my $result = eval { decode_json($answer->{content})->{data}{result} };
+            $n++;
+            next if $result && @$result;
+            print "no answer to $expr: $answer->{content}\n";
+            $failed++;
+        }
+        exit !($n && !$failed)' "$PROMETHEUS" examples/monitoring/grafana.json
+}
+check "the dashboard's expressions have answers" dashboard
+
 # The listener, where psycopg2 is installed.
 if python3 -c 'import psycopg2' 2>/dev/null; then
     alert_start listen python3 examples/notify/listen.py "user=dg_alert_monitor" "http://127.0.0.1:$WEBHOOK/chat"

@@ -5,7 +5,7 @@
 # 0 only if nothing failed.
 #
 # Environment: PG_CONFIG, COPT, KEEP, and
-#   ONLY      kinds to run, of: style layers headers regress isolation pgtap tap doc examples
+#   ONLY      kinds to run, of: style layers headers regress isolation pgtap tap doc examples alert
 #   REGRESS   names of regress tests to run instead of all
 #   COVERAGE  print the share of executed lines per source file
 #   VALGRIND  run the server under valgrind; a report naming our library fails
@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . scripts/lib.sh
 
-KINDS=${ONLY:-style layers headers regress isolation pgtap tap doc examples}
+KINDS=${ONLY:-style layers headers regress isolation pgtap tap doc examples alert}
 declare -A PASSED FAILED SKIPPED
 RAN=()
 
@@ -207,6 +207,7 @@ fi
 run_kind tap run_tap
 run_kind doc run_doc
 run_kind examples as_user test/examples.sh
+run_kind alert as_user test/alert.sh
 if [ -n "${VALGRIND:-}" ]; then
     stop_server fast
     report_valgrind >"$SCRATCH/valgrind.log"
