@@ -202,11 +202,12 @@ copy_text(HeapTuple tuple, TupleDesc desc, int attnum, MemoryContext context)
 }
 
 /*
- * The requests that delete_guard.approval names, locked.  List of DgRequest
- * in the current context; one that does not exist has no operation.
+ * The requests that delete_guard.approval names, locked if they are to be used.
+ * List of DgRequest in the current context; one that does not exist has no
+ * operation.
  */
 List *
-dg_requests_named(void)
+dg_requests_named(bool lock)
 {
 	List	   *result = NIL;
 	char	   *copy;
@@ -224,7 +225,8 @@ dg_requests_named(void)
 		request_id = strtoll(word, NULL, 10);
 		if (errno != 0 || request_id <= 0)
 			continue;
-		dg_request_lock(request_id);
+		if (lock)
+			dg_request_lock(request_id);
 		request = dg_request_load(request_id);
 		if (request == NULL)
 		{

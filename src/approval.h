@@ -40,7 +40,7 @@ typedef struct DgRequest
 
 extern void dg_request_lock(int64 request_id);
 extern DgRequest *dg_request_load(int64 request_id);
-extern List *dg_requests_named(void);
+extern List *dg_requests_named(bool lock);
 extern const char *dg_request_problem(const DgRequest *request,
 									  const char *operation, Oid table_id);
 extern bool dg_request_covers(const DgRequest *request,

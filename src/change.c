@@ -240,7 +240,7 @@ find_usable_request(const DgChange *change, char **problems)
 {
 	ListCell   *lc;
 
-	foreach(lc, dg_requests_named())
+	foreach(lc, dg_requests_named(true))
 	{
 		DgRequest  *request = lfirst(lc);
 		const char *problem = request_problem(request, change);

@@ -29,6 +29,7 @@ int			dg_request_lifetime = 3600;
 int			dg_approval_lifetime = 900;
 int			dg_record_timeout = 5000;
 int			dg_capture_limit = -1;
+int			dg_preview_limit = 100000;
 bool		dg_enforce = true;
 
 static bool check_approval(char **newval, void **extra, GucSource source);
@@ -128,6 +129,11 @@ define_limits(void)
 							"-1 means no limit.  An event whose images are cut says so in its details.",
 							&dg_capture_limit,
 							-1, -1, INT_MAX, PGC_SUSET,
+							0, NULL, NULL, NULL);
+	DefineCustomIntVariable("delete_guard.preview_limit",
+							"Most rows that a preview follows before it stops and says so.",
+							NULL, &dg_preview_limit,
+							100000, 1, INT_MAX, PGC_USERSET,
 							0, NULL, NULL, NULL);
 }
 

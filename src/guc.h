@@ -14,6 +14,7 @@ extern int	dg_request_lifetime;	/* seconds */
 extern int	dg_approval_lifetime;	/* seconds */
 extern int	dg_record_timeout;		/* milliseconds */
 extern int	dg_capture_limit;		/* rows; -1 is no limit */
+extern int	dg_preview_limit;		/* rows */
 extern bool dg_enforce;
 
 extern void dg_guc_define(void);

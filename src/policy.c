@@ -13,6 +13,7 @@
 #include "replication/logicalworker.h"
 #include "utils/memutils.h"
 
+#include "guc.h"
 #include "policy.h"
 #include "radius.h"
 
@@ -72,6 +73,35 @@ dg_policy_decide(const DgRemoval *removal, List *requests)
 		}
 	}
 	return verdict;
+}
+
+/*
+ * What a verdict means for rows that are still there, in words: nheld of nrows
+ * need an approval.  In the current context.
+ */
+char *
+dg_policy_words(const DgProtection *protection, const DgVerdict *verdict,
+				int64 nheld, int64 nrows)
+{
+	char	   *reason;
+
+	if (verdict->outcome && verdict->used != NIL)
+		return psprintf("would be allowed by request " INT64_FORMAT,
+						((DgRequest *) linitial(verdict->used))->request_id);
+	if (verdict->outcome && strcmp(verdict->outcome, DG_OUTCOME_LOGGED) != 0)
+		return pstrdup("would be allowed by the same request");
+	if (verdict->outcome)
+		return pstrdup("would be logged");
+	if (protection->scope == DG_SCOPE_ALL)
+		reason = psprintf(INT64_FORMAT " %s", nheld,
+						  nheld == 1 ? "row needs an approval" : "rows need an approval");
+	else
+		reason = psprintf("other rows still refer to " INT64_FORMAT " of " INT64_FORMAT " %s",
+						  nheld, nrows, nrows == 1 ? "row" : "rows");
+	return psprintf("would be %s: %s%s%s",
+					dg_enforce ? "refused" : "recorded only, as delete_guard.enforce is off",
+					reason, verdict->problems ? ".  " : "",
+					verdict->problems ? verdict->problems : "");
 }
 
 /* Do the requests allow all rows that are held? */

@@ -58,5 +58,7 @@ typedef struct DgVerdict
 
 extern bool dg_policy_holds(const DgTable *table, bool referenced);
 extern DgVerdict *dg_policy_decide(const DgRemoval *removal, List *requests);
+extern char *dg_policy_words(const DgProtection *protection,
+							 const DgVerdict *verdict, int64 nheld, int64 nrows);
 
 #endif							/* DELETE_GUARD_POLICY_H */

@@ -333,7 +333,7 @@ static DgVerdict *
 removal_decide(DgRemoval *removal)
 {
 	bool		holds = removal->held && removal->held->nrows > 0;
-	List	   *requests = holds ? dg_requests_named() : NIL;
+	List	   *requests = holds ? dg_requests_named(true) : NIL;
 	DgVerdict  *verdict = dg_policy_decide(removal, requests);
 
 	if (verdict->outcome == NULL && dg_enforce)

@@ -32,7 +32,7 @@
 #include "ask.h"
 #include "collect.h"
 #include "journal.h"
-#include "lookup.h"
+#include "matching.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -45,6 +45,7 @@ PG_FUNCTION_INFO_V1(delete_guard_may_read_keys);
 PG_FUNCTION_INFO_V1(delete_guard_request_radius);
 
 static void collect_matching(DgCollection *collection, Oid relid, const char *condition);
+static void collect_row(void *arg, Oid relid, ItemPointer tid);
 static DgRequest *request_argument(FunctionCallInfo fcinfo);
 static void require_open(const DgRequest *request);
 static void require_other_person(const DgRequest *request, const char *verb);
@@ -112,36 +113,19 @@ delete_guard_request_delete(PG_FUNCTION_ARGS)
 static void
 collect_matching(DgCollection *collection, Oid relid, const char *condition)
 {
-	char	   *query = psprintf("SELECT tableoid, ctid FROM %s WHERE (\n%s\n)",
-								 dg_qualified_name(relid), condition);
-	int			result;
-
-	(void) dg_single_expression(condition);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	result = SPI_execute(query, true, DG_ROWSET_MAX + 1);
-	if (result != SPI_OK_SELECT || SPI_tuptable->tupdesc->natts != 2 ||
-		SPI_gettypeid(SPI_tuptable->tupdesc, 1) != OIDOID ||
-		SPI_gettypeid(SPI_tuptable->tupdesc, 2) != TIDOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("condition must be a single expression")));
-	if (SPI_processed > DG_ROWSET_MAX)
+	if (!dg_matching_rows(relid, condition, DG_ROWSET_MAX, collect_row, collection))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("more than %d rows of table \"%s\" meet the condition",
 						DG_ROWSET_MAX, get_rel_name(relid)),
 				 errhint("Ask for fewer rows at a time.")));
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-		Oid			leaf = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-														  SPI_tuptable->tupdesc, 1, &isnull));
-		Datum		tid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+}
 
-		dg_collect_tid(collection, leaf, (ItemPointer) DatumGetPointer(tid));
-	}
-	SPI_finish();
+/* Matching callback */
+static void
+collect_row(void *arg, Oid relid, ItemPointer tid)
+{
+	dg_collect_tid(arg, relid, tid);
 }
 
 /*
@@ -414,8 +398,7 @@ delete_guard_may_read_keys(PG_FUNCTION_ARGS)
 
 	if (get_rel_name(relid) == NULL)
 		PG_RETURN_BOOL(has_privs_of_role(GetUserId(), dg_own_owner()));
-	PG_RETURN_BOOL(pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-				   check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED);
+	PG_RETURN_BOOL(dg_may_read(relid, NULL, 0));
 }
 
 /*

@@ -20,6 +20,8 @@ GRANT EXECUTE ON FUNCTION
     delete_guard.add_approver(name, regclass),
     delete_guard.remove_approver(name, regclass),
     delete_guard.request_delete(regclass, text, text),
+    delete_guard.preview_delete(regclass, text, integer),
+    delete_guard.explain_delete(regclass, text, text),
     delete_guard.approve(bigint, text),
     delete_guard.deny(bigint, text),
     delete_guard.cancel(bigint),

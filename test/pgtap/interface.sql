@@ -21,6 +21,8 @@ FROM (VALUES
     ('add_approver', 'role name, "table" regclass DEFAULT NULL::regclass -> void'),
     ('remove_approver', 'role name, "table" regclass DEFAULT NULL::regclass -> void'),
     ('request_delete', '"table" regclass, condition text, reason text DEFAULT NULL::text -> bigint'),
+    ('preview_delete', '"table" regclass, condition text DEFAULT NULL::text, samples integer DEFAULT 3, OUT depth integer, OUT path text, OUT table_name text, OUT reference text, OUT effect text, OUT rows bigint, OUT sample_keys jsonb, OUT guard text, OUT postgres text -> SETOF record'),
+    ('explain_delete', '"table" regclass, condition text DEFAULT NULL::text, format text DEFAULT ''text''::text -> SETOF text'),
     ('approve', 'request bigint, comment text DEFAULT NULL::text, OUT request_id bigint, OUT approvals integer, OUT approvals_needed integer, OUT usable_until timestamp with time zone, OUT blast_radius jsonb -> record'),
     ('deny', 'request bigint, comment text DEFAULT NULL::text -> void'),
     ('cancel', 'request bigint -> void'),
@@ -70,11 +72,12 @@ FROM (VALUES
     ('delete_guard.approval_lifetime', 'superuser integer 900 s'),
     ('delete_guard.record_timeout', 'superuser integer 5000 ms'),
     ('delete_guard.capture_limit', 'superuser integer -1'),
+    ('delete_guard.preview_limit', 'user integer 100000'),
     ('delete_guard.enforce', 'sighup bool on')
 ) AS s(name, expected);
 SELECT set_has(
     $$VALUES ('delete_guard.approval'), ('delete_guard.claimed_user'), ('delete_guard.request_lifetime'), ('delete_guard.approval_lifetime'),
-             ('delete_guard.record_timeout'), ('delete_guard.capture_limit'), ('delete_guard.enforce')$$,
+             ('delete_guard.record_timeout'), ('delete_guard.capture_limit'), ('delete_guard.preview_limit'), ('delete_guard.enforce')$$,
     $$SELECT name FROM pg_settings WHERE name LIKE 'delete_guard.%'$$,
     'there are no settings but these');
 SELECT isnt(short_desc, '', name || ' is described') FROM pg_settings WHERE name LIKE 'delete\_guard.%' ORDER BY name;

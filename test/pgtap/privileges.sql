@@ -8,7 +8,7 @@ CREATE ROLE dg_nobody;
 
 CREATE TEMP TABLE public_functions AS SELECT unnest(ARRAY[
     'protect', 'unprotect', 'declare_reference', 'forget_reference', 'references_to', 'suggest_references', 'ignore_suggestion', 'unignore_suggestion', 'find_orphans', 'add_approver', 'remove_approver',
-    'request_delete', 'approve', 'deny', 'cancel', 'restore']::name[]) AS name;
+    'preview_delete', 'explain_delete', 'request_delete', 'approve', 'deny', 'cancel', 'restore']::name[]) AS name;
 
 SELECT ok(has_function_privilege('dg_nobody', p.oid, 'EXECUTE'), p.proname || ': everybody may call it')
   FROM pg_proc p JOIN public_functions f ON f.name = p.proname

@@ -49,6 +49,9 @@ is($standby->safe_psql('postgres', q{SELECT count(*) FROM delete_guard.audit_log
 	'1', 'the attempt is on the standby');
 for my $sql ('SELECT count(*) > 0 FROM delete_guard.audit_rows', 'SELECT count(*) = 1 FROM delete_guard.protected_tables',
 	q{SELECT name = 'assoc_arch_id' FROM delete_guard.references_to('arch')},
+	q{SELECT bool_and(guard LIKE 'would be refused: %') FROM delete_guard.preview_delete('arch', 'id = 1') WHERE depth = 0},
+	q{SELECT rows = 1 AND effect = 'dangle' FROM delete_guard.preview_delete('arch', 'id = 1') WHERE depth = 1},
+	q{SELECT count(*) > 3 FROM delete_guard.explain_delete('arch')},
 	"SELECT state = 'pending' FROM delete_guard.request_history",
 	"SELECT (blast_radius -> 0 ->> 'rows') = '1' FROM delete_guard.pending_requests WHERE request_id = $r")
 {
