@@ -39,6 +39,8 @@ static void common_values(const DgPerson *person, const char *operation,
 static bytea *fingerprint(const DgPerson *person, const char *operation,
 						  Oid table_id, int64 statement_rows,
 						  const void *what, Size size);
+static Jsonb *attempt_record(const DgEvent *event, const char *rows,
+							 Jsonb *request, Datum print);
 static Jsonb *request_image(Oid table_id, const Datum *values, const bool *isnull);
 
 /*
@@ -170,27 +172,48 @@ DgReceipt
 dg_request_record_attempt(const DgEvent *event, const char *rows,
 						  const Datum *values, const bool *isnull, bool open)
 {
-	Datum		event_values[Natts_event];
-	bool		event_isnull[Natts_event];
+	return dg_recorder_record(attempt_record(event, rows,
+											 open ? request_image(event->table_id, values, isnull) : NULL,
+											 values[Anum_request_fingerprint - 1]));
+}
+
+/*
+ * Have the recorder store a refused attempt that no request can be made for;
+ * what tells it from other attempts of the same operation.  log_only is for
+ * somebody who holds a lock that the recorder would wait for.
+ */
+DgReceipt
+dg_record_attempt(const DgEvent *event, const char *what, bool log_only)
+{
+	DgPerson	person = dg_person_current();
+	bytea	   *print = fingerprint(&person, event->operation, event->table_id, 0,
+									what, strlen(what));
+	Jsonb	   *record = attempt_record(event, NULL, NULL, PointerGetDatum(print));
+
+	return log_only ? dg_recorder_log(record) : dg_recorder_record(record);
+}
+
+/* The record of an attempt, for the recorder; see attempt.c */
+static Jsonb *
+attempt_record(const DgEvent *event, const char *rows, Jsonb *request, Datum print)
+{
+	Datum		values[Natts_event];
+	bool		isnull[Natts_event];
 	Jsonb	   *image;
 	StringInfoData buf;
 
-	dg_event_values(event, event_values, event_isnull);
-	image = dg_event_encode(event_values, event_isnull);
+	dg_event_values(event, values, isnull);
+	image = dg_event_encode(values, isnull);
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"event\":%s", JsonbToCString(NULL, &image->root, VARSIZE(image)));
 	if (rows)
 		appendStringInfo(&buf, ",\"rows\":%s", rows);
-	if (open)
-	{
-		image = request_image(event->table_id, values, isnull);
-		appendStringInfo(&buf, ",\"request\":%s", JsonbToCString(NULL, &image->root, VARSIZE(image)));
-	}
+	if (request)
+		appendStringInfo(&buf, ",\"request\":%s", JsonbToCString(NULL, &request->root, VARSIZE(request)));
 	appendStringInfoString(&buf, ",\"fingerprint\":");
-	escape_json(&buf, DatumGetCString(DirectFunctionCall1(byteaout, values[Anum_request_fingerprint - 1])));
+	escape_json(&buf, DatumGetCString(DirectFunctionCall1(byteaout, print)));
 	appendStringInfoString(&buf, ",\"notify\":true}");
-	return dg_recorder_record(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-																 CStringGetDatum(buf.data))));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
 }
 
 /*

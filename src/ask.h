@@ -47,6 +47,8 @@ extern void dg_request_values_change(const char *operation, Oid table_id,
 extern DgReceipt dg_request_record_attempt(const DgEvent *event, const char *rows,
 										   const Datum *values, const bool *isnull,
 										   bool open);
+extern DgReceipt dg_record_attempt(const DgEvent *event, const char *what,
+								   bool log_only);
 extern int64 dg_request_insert(Datum *values, bool *isnull, int64 event_id);
 
 #endif							/* DELETE_GUARD_ASK_H */

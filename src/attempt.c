@@ -239,7 +239,7 @@ store_record(Batch *batch, int index)
 
 	if (open_new)
 		request_id = dg_own_nextval("request_id");
-	item->receipt.event_id = dg_own_nextval("event_id");
+	item->receipt.event_id = dg_ownrow_next_event();
 	item->receipt.request_id = request_id;
 	dg_ownrow_insert_image("event", record->event, item->receipt.event_id, request_id);
 	if (record->rows != NULL)

@@ -32,6 +32,7 @@
 
 #include "alert.h"
 #include "journal.h"
+#include "ownrow.h"
 #include "rowimage.h"
 #include "sql.h"
 
@@ -73,7 +74,7 @@ static void insert_batch(DgRowWriter *writer);
 int64
 dg_journal_reserve(void)
 {
-	return dg_own_nextval("event_id");
+	return dg_ownrow_next_event();
 }
 
 /*

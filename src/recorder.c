@@ -68,6 +68,8 @@ typedef struct Delivery
 } Delivery;
 
 static bool run_safely(void (*step) (Delivery *delivery), Delivery *delivery);
+static void attach(Delivery *delivery);
+static void log_instead(Delivery *delivery);
 static void deliver(Delivery *delivery);
 static bool put_record(Delivery *delivery);
 static bool see_to_worker(Delivery *delivery);
@@ -100,11 +102,7 @@ dg_recorder_record(Jsonb *record)
 	if (!run_safely(deliver, &delivery) && delivery.slot >= 0)
 		(void) dg_queue_withdraw(delivery.slot, &delivery.receipt);
 	if (delivery.receipt.status != DG_RECEIPT_STORED)
-	{
-		if (!run_safely(log_record, &delivery))
-			log_line("null", delivery.reason);
-		dg_queue_count_not_stored();
-	}
+		log_instead(&delivery);
 	RESUME_INTERRUPTS();
 	return delivery.receipt;
 }
@@ -124,6 +122,41 @@ dg_recorder_wake(void)
 		(void) see_to_worker(&delivery);
 	if (delivery.handle != NULL)
 		pfree(delivery.handle);
+}
+
+/*
+ * Write a record to the server log at once: the caller holds a lock that the
+ * recorder would wait for in vain.
+ */
+DgReceipt
+dg_recorder_log(Jsonb *record)
+{
+	Delivery	delivery = {0};
+
+	delivery.record = record;
+	delivery.receipt.status = DG_RECEIPT_FAILED;
+	delivery.reason = "The statement holds a lock that the recorder needs.";
+	HOLD_INTERRUPTS();
+	(void) run_safely(attach, &delivery);
+	log_instead(&delivery);
+	RESUME_INTERRUPTS();
+	return delivery.receipt;
+}
+
+/* Have the queue there, to count on it */
+static void
+attach(Delivery *delivery)
+{
+	dg_queue_attach();
+}
+
+/* Write the record to the server log, and count it */
+static void
+log_instead(Delivery *delivery)
+{
+	if (!run_safely(log_record, delivery))
+		log_line("null", delivery->reason);
+	dg_queue_count_not_stored();
 }
 
 /*

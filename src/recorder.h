@@ -14,5 +14,6 @@
 
 extern DgReceipt dg_recorder_record(Jsonb *record);
 extern void dg_recorder_wake(void);
+extern DgReceipt dg_recorder_log(Jsonb *record);
 
 #endif							/* DELETE_GUARD_RECORDER_H */

@@ -184,6 +184,15 @@ forget_own(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 /*
+ * The schema of delete_guard's own objects; InvalidOid if there is none.
+ */
+Oid
+dg_own_schema(void)
+{
+	return get_namespace_oid(DG_SCHEMA, true);
+}
+
+/*
  * The role that owns delete_guard's tables.
  */
 Oid

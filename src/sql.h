@@ -29,6 +29,7 @@ extern int	dg_latest_query(const char *query, int nargs, Oid *argtypes,
 							Datum *values, const char *nulls, bool read_only,
 							long count);
 extern Oid	dg_own_relation(const char *name);
+extern Oid	dg_own_schema(void);
 extern Oid	dg_own_owner(void);
 extern int64 dg_own_nextval(const char *sequence);
 extern bool dg_own_write_active(void);

@@ -180,7 +180,7 @@ CREATE INDEX decision_request ON delete_guard.decision (request_id);
 COMMENT ON TABLE delete_guard.decision IS
     'what became of a request: each approval, denial, cancellation and use';
 
-/* attempts refused lately, to count repeats instead of storing them */
+/* attempts refused lately, to count repeats instead of storing them; not dumped */
 CREATE TABLE delete_guard.attempt (
     fingerprint bytea NOT NULL,
     event_id    bigint NOT NULL,
@@ -232,7 +232,6 @@ SELECT pg_catalog.pg_extension_config_dump('delete_guard.event', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.event_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.request', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.decision', '');
-SELECT pg_catalog.pg_extension_config_dump('delete_guard.attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.event_id', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.request_id', '');
 SELECT pg_catalog.pg_extension_config_dump('delete_guard.decision_id', '');
