@@ -50,7 +50,6 @@
 static FullTransactionId naming_xid;
 static List *naming = NIL;		/* of Oid, in TopTransactionContext */
 
-static bool is_held(const DgChange *change);
 static bool is_held_by_settings(const DgChange *change);
 static bool concerns(const DgChange *change, const DgProtection *protection);
 static int	approvals_needed(const DgChange *change);
@@ -70,37 +69,58 @@ static void refuse_change(const DgChange *change, const char *problems);
 void
 dg_change_permit(const DgChange *change)
 {
-	DgEvent		event = {0};
-	DgRequest  *request = NULL;
+	DgPermit	permit = dg_change_decide(change);
+
+	dg_change_journal(change, &permit);
+}
+
+/*
+ * The same, but the event is still to be written: its details may only be
+ * known when the change is made.
+ */
+DgPermit
+dg_change_decide(const DgChange *change)
+{
+	DgPermit	permit = {0};
 	char	   *problems = NULL;
-	bool		held;
-	int64		event_id;
 
 	PreventCommandDuringRecovery(change->operation);
-	held = is_held(change);
+	permit.held = dg_change_is_held(change);
 	if (IsLogicalWorker())
-		event.outcome = DG_OUTCOME_REPLICATED;
-	else if (!held)
-		event.outcome = change->free_without_approver ? DG_OUTCOME_DONE : DG_OUTCOME_LOGGED;
-	else if ((request = find_usable_request(change, &problems)) != NULL)
-		event.outcome = request->break_glass ? DG_OUTCOME_BREAK_GLASS : DG_OUTCOME_APPROVED;
+		permit.outcome = DG_OUTCOME_REPLICATED;
+	else if (!permit.held)
+		permit.outcome = change->free_without_approver ? DG_OUTCOME_DONE : DG_OUTCOME_LOGGED;
+	else if ((permit.request = find_usable_request(change, &problems)) != NULL)
+		permit.outcome = permit.request->break_glass ? DG_OUTCOME_BREAK_GLASS : DG_OUTCOME_APPROVED;
 	else if (!dg_enforce)
-		event.outcome = DG_OUTCOME_NOT_ENFORCED;
+		permit.outcome = DG_OUTCOME_NOT_ENFORCED;
 	else
 		refuse_change(change, problems);
+	permit.event_id = dg_journal_reserve();
+	if (permit.request)
+		dg_request_use(permit.request, permit.event_id);
+	return permit;
+}
 
-	event_id = dg_journal_reserve();
+/*
+ * Write the event of a change that may go on.
+ */
+void
+dg_change_journal(const DgChange *change, const DgPermit *permit)
+{
+	DgEvent		event = {0};
+
 	event.operation = change->operation;
+	event.outcome = permit->outcome;
 	event.table_id = change->table_id;
 	event.row_count = -1;
-	event.details = event_details(change, held || !change->free_without_approver);
-	if (request)
+	event.details = event_details(change, permit->held || !change->free_without_approver);
+	if (permit->request)
 	{
-		dg_request_use(request, event_id);
-		event.request_id = request->request_id;
-		event.approved_by = request->approved_by;
+		event.request_id = permit->request->request_id;
+		event.approved_by = permit->request->approved_by;
 	}
-	dg_journal_event(event_id, &event, false);
+	dg_journal_event(permit->event_id, &event, false);
 }
 
 /*
@@ -127,9 +147,11 @@ dg_change_request(const DgChange *change, const char *reason)
 	return event.request_id;
 }
 
-/* Does the change need an approval? */
-static bool
-is_held(const DgChange *change)
+/*
+ * Does the change need an approval?
+ */
+bool
+dg_change_is_held(const DgChange *change)
 {
 	bool		naming_approver = strcmp(change->operation, "add_approver") == 0;
 

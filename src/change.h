@@ -8,6 +8,8 @@
 #ifndef DELETE_GUARD_CHANGE_H
 #define DELETE_GUARD_CHANGE_H
 
+#include "approval.h"
+
 typedef struct DgChange
 {
 	Oid			table_id;		/* protected table as registered; InvalidOid:
@@ -24,7 +26,19 @@ typedef struct DgChange
 
 #define DG_OPERATION_DDL "ddl"
 
+/* A change that may go on */
+typedef struct DgPermit
+{
+	bool		held;			/* it needed an approval */
+	const char *outcome;
+	int64		event_id;		/* of the event that is still to be written */
+	DgRequest  *request;		/* used; or NULL */
+} DgPermit;
+
 extern void dg_change_permit(const DgChange *change);
+extern DgPermit dg_change_decide(const DgChange *change);
+extern void dg_change_journal(const DgChange *change, const DgPermit *permit);
+extern bool dg_change_is_held(const DgChange *change);
 extern int64 dg_change_request(const DgChange *change, const char *reason);
 
 #endif							/* DELETE_GUARD_CHANGE_H */

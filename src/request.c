@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * request.c
- *	  SQL functions about requests: request_delete, approve, deny, cancel
+ *	  SQL functions about requests: request_delete, approve, deny, cancel,
+ *	  break_glass
  *
  * Each step is an event and a decision on the request, in the same
  * transaction, with the request locked.  Who somebody is, identity.c tells;
@@ -15,6 +16,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -26,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "approval.h"
@@ -33,6 +36,7 @@
 #include "collect.h"
 #include "journal.h"
 #include "matching.h"
+#include "policy.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -40,6 +44,7 @@ PG_FUNCTION_INFO_V1(delete_guard_request_delete);
 PG_FUNCTION_INFO_V1(delete_guard_approve);
 PG_FUNCTION_INFO_V1(delete_guard_deny);
 PG_FUNCTION_INFO_V1(delete_guard_cancel);
+PG_FUNCTION_INFO_V1(delete_guard_break_glass);
 PG_FUNCTION_INFO_V1(delete_guard_may_see_request);
 PG_FUNCTION_INFO_V1(delete_guard_may_read_keys);
 PG_FUNCTION_INFO_V1(delete_guard_request_radius);
@@ -51,9 +56,13 @@ static void require_open(const DgRequest *request);
 static void require_other_person(const DgRequest *request, const char *verb);
 static void require_approver(const DgRequest *request);
 static void require_not_counted(const DgRequest *request);
+static bool was_granted(Oid function);
+static char *skipped_approvers(const DgRequest *request);
+static Jsonb *decided_radius(const DgRequest *request);
 static Jsonb *current_radius(const DgRequest *request, bool *unchanged);
 static int64 journal_decision(const DgRequest *request, const char *operation,
-							  const char *outcome, const char *comment, Jsonb *radius);
+							  const char *outcome, const char *comment, Jsonb *radius,
+							  const char *details);
 static bool may_see(Oid requester, Oid table_id);
 
 /*
@@ -138,7 +147,6 @@ delete_guard_approve(PG_FUNCTION_ARGS)
 	DgRequest  *request = request_argument(fcinfo);
 	char	   *comment = dg_text_argument(fcinfo, 1);
 	Jsonb	   *radius;
-	bool		unchanged;
 	TimestampTz usable_until;
 	TupleDesc	desc;
 	Datum		values[5];
@@ -148,15 +156,9 @@ delete_guard_approve(PG_FUNCTION_ARGS)
 	require_other_person(request, "approve");
 	require_approver(request);
 	require_not_counted(request);
-	radius = request->action ? NULL : current_radius(request, &unchanged);
-	if (request->action == NULL && !unchanged)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("rows of request " INT64_FORMAT " were changed or removed since it was made",
-						request->request_id),
-				 errhint("It has to be asked for again.")));
+	radius = decided_radius(request);
 	usable_until = dg_decision_insert(request->request_id, "approve", comment, radius,
-									  journal_decision(request, "approve", "granted", comment, radius));
+									  journal_decision(request, "approve", "granted", comment, radius, NULL));
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");	/* should not happen */
@@ -182,8 +184,96 @@ delete_guard_deny(PG_FUNCTION_ARGS)
 	require_other_person(request, "deny");
 	require_approver(request);
 	(void) dg_decision_insert(request->request_id, "deny", comment, NULL,
-							  journal_decision(request, "deny", "denied", comment, NULL));
+							  journal_decision(request, "deny", "denied", comment, NULL, NULL));
 	PG_RETURN_VOID();
+}
+
+/*
+ * break_glass(request bigint, reason text)
+ *
+ * For persons who were granted it, superusers too: what counts is a grant on
+ * the function to the role that authenticated, or to one it is a member of.
+ */
+Datum
+delete_guard_break_glass(PG_FUNCTION_ARGS)
+{
+	DgRequest  *request = request_argument(fcinfo);
+	char	   *reason = dg_text_argument(fcinfo, 1);
+	Jsonb	   *radius;
+
+	if (reason == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("reason must not be null")));
+	if (strspn(reason, " \t\r\n") == strlen(reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("reason must not be empty")));
+	if (!was_granted(fcinfo->flinfo->fn_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to break the glass"),
+				 errdetail("\"%s\" was not granted EXECUTE on the function; being a superuser does not count.",
+						   dg_person_current().name)));
+	require_open(request);
+	radius = decided_radius(request);
+	(void) dg_decision_insert(request->request_id, "break_glass", reason, radius,
+							  journal_decision(request, "break_glass", DG_OUTCOME_BREAK_GLASS, reason, radius,
+											   skipped_approvers(request)));
+	PG_RETURN_VOID();
+}
+
+/* Was EXECUTE granted to the current person?  Ownership does not count. */
+static bool
+was_granted(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			person = GetAuthenticatedUserId();
+	bool		result = false;
+	bool		isnull;
+	Datum		acl;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	acl = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, &isnull);
+	if (!isnull)
+	{
+		Acl		   *items = DatumGetAclPCopy(acl);
+
+		for (int i = 0; i < ACL_NUM(items); i++)
+		{
+			AclItem    *item = &ACL_DAT(items)[i];
+
+			if ((ACLITEM_GET_PRIVS(*item) & ACL_EXECUTE) != 0 &&
+				item->ai_grantee != ACL_ID_PUBLIC &&
+				is_member_of_role_nosuper(person, item->ai_grantee))
+				result = true;
+		}
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Who could have approved a request and has not, as details of an event */
+static char *
+skipped_approvers(const DgRequest *request)
+{
+	static const char *const query =
+		"SELECT jsonb_build_object('skipped', coalesce(jsonb_agg(DISTINCT p.role_name), '[]'))::text"
+		" FROM delete_guard._approver_for p WHERE (p.for_table IS NULL OR p.for_table = $2)"
+		" AND NOT EXISTS (SELECT FROM delete_guard._counted_decision d"
+		"  WHERE d.request_id = $1 AND d.person = p.role)";
+	Oid			argtypes[2] = {INT8OID, OIDOID};
+	Datum		args[2] = {Int64GetDatum(request->request_id), ObjectIdGetDatum(request->table_id)};
+	MemoryContext caller = CurrentMemoryContext;
+	DgRoleState saved;
+	char	   *result;
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 2, argtypes, args, NULL, false, 1);
+	result = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	dg_own_finish(&saved);
+	return result;
 }
 
 /*
@@ -204,7 +294,7 @@ delete_guard_cancel(PG_FUNCTION_ARGS)
 				 errdetail("It was made by \"%s\".", request->requester.name),
 				 errhint("An approver can deny it.")));
 	(void) dg_decision_insert(request->request_id, "cancel", NULL, NULL,
-							  journal_decision(request, "cancel", "cancelled", NULL, NULL));
+							  journal_decision(request, "cancel", "cancelled", NULL, NULL, NULL));
 	PG_RETURN_VOID();
 }
 
@@ -308,6 +398,28 @@ require_not_counted(const DgRequest *request)
 }
 
 /*
+ * What hangs on the rows of a request that is being approved, NULL for a
+ * change; raises an error if the rows are not as they were.
+ */
+static Jsonb *
+decided_radius(const DgRequest *request)
+{
+	Jsonb	   *radius;
+	bool		unchanged;
+
+	if (request->action)
+		return NULL;
+	radius = current_radius(request, &unchanged);
+	if (!unchanged)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rows of request " INT64_FORMAT " were changed or removed since it was made",
+						request->request_id),
+				 errhint("It has to be asked for again.")));
+	return radius;
+}
+
+/*
  * What hangs on the rows of a request as they are now; *unchanged tells
  * whether all of them are there, as they were.  In the current context.
  */
@@ -343,7 +455,7 @@ current_radius(const DgRequest *request, bool *unchanged)
 /* The event of a decision; returns its number */
 static int64
 journal_decision(const DgRequest *request, const char *operation, const char *outcome,
-				 const char *comment, Jsonb *radius)
+				 const char *comment, Jsonb *radius, const char *details)
 {
 	DgEvent		event = {0};
 	int64		event_id = dg_journal_reserve();
@@ -355,6 +467,8 @@ journal_decision(const DgRequest *request, const char *operation, const char *ou
 	event.request_id = request->request_id;
 	event.reason = comment;
 	event.blast_radius = radius;
+	if (details)
+		event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(details)));
 	dg_journal_event(event_id, &event, false);
 	return event_id;
 }

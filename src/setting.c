@@ -12,8 +12,9 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 
-#include "change.h"
 #include "setting.h"
 
 /*
@@ -42,11 +43,27 @@ dg_setting_call(const char *function, const char *name, Oid table_id)
 }
 
 /*
- * Returns if the setting of a table, or of all for InvalidOid, may be made
- * weaker, with an event in this transaction; see dg_change_permit.
+ * An interval as text that does not depend on IntervalStyle.
  */
-void
-dg_setting_permit(const char *function, Oid table_id, const char *action,
+char *
+dg_setting_interval(Datum interval)
+{
+	int			nestlevel = NewGUCNestLevel();
+	char	   *result;
+
+	(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	result = DatumGetCString(DirectFunctionCall1(interval_out, interval));
+	AtEOXact_GUC(false, nestlevel);
+	return result;
+}
+
+/*
+ * A setting of a table, or of all for InvalidOid, as a change; the strings are
+ * not copied.
+ */
+DgChange
+dg_setting_change(const char *function, Oid table_id, const char *action,
 				  const char *details)
 {
 	DgChange	change = {0};
@@ -56,5 +73,18 @@ dg_setting_permit(const char *function, Oid table_id, const char *action,
 	change.action = action;
 	change.free_without_approver = true;
 	change.details = details;
+	return change;
+}
+
+/*
+ * Returns if the setting may be made weaker, with an event in this
+ * transaction; see dg_change_permit.
+ */
+void
+dg_setting_permit(const char *function, Oid table_id, const char *action,
+				  const char *details)
+{
+	DgChange	change = dg_setting_change(function, table_id, action, details);
+
 	dg_change_permit(&change);
 }

@@ -23,6 +23,22 @@ CREATE FUNCTION delete_guard.cancel(request bigint) RETURNS void
 COMMENT ON FUNCTION delete_guard.cancel(bigint) IS
     'withdraw an own request';
 
+CREATE FUNCTION delete_guard.break_glass(request bigint, reason text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_break_glass';
+COMMENT ON FUNCTION delete_guard.break_glass(bigint, text) IS
+    'let a request be used without further approvals, in an emergency; for roles that EXECUTE was granted to';
+
+CREATE FUNCTION delete_guard.request_change(
+    "table" regclass, action text, reason text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_request_change';
+COMMENT ON FUNCTION delete_guard.request_change(regclass, text, text) IS
+    'ask for an approval to run exactly this command; returns the number of the request';
+
+CREATE FUNCTION delete_guard.purge(older_than interval) RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_purge';
+COMMENT ON FUNCTION delete_guard.purge(interval) IS
+    'remove events and settled requests that are older; returns how many events';
+
 CREATE FUNCTION delete_guard._may_see_request(requester oid, table_id oid) RETURNS boolean
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'delete_guard_may_see_request';
 COMMENT ON FUNCTION delete_guard._may_see_request(oid, oid) IS

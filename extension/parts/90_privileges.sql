@@ -3,6 +3,8 @@
  * sequences are for their owner alone; reading the audit log takes a grant.
  */
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA delete_guard FROM PUBLIC;
+/* no owner either: what counts is a grant */
+REVOKE ALL ON FUNCTION delete_guard.break_glass(bigint, text) FROM CURRENT_USER;
 REVOKE ALL ON ALL TABLES IN SCHEMA delete_guard FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA delete_guard FROM PUBLIC;
 
@@ -26,6 +28,7 @@ GRANT EXECUTE ON FUNCTION
     delete_guard.deny(bigint, text),
     delete_guard.cancel(bigint),
     delete_guard.restore(bigint, text, boolean),
+    delete_guard.request_change(regclass, text, text),
     delete_guard._may_see_request(oid, oid),
     delete_guard._may_read_keys(oid),
     delete_guard._request_radius(bigint),

@@ -8,13 +8,16 @@ CREATE ROLE dg_nobody;
 
 CREATE TEMP TABLE public_functions AS SELECT unnest(ARRAY[
     'protect', 'unprotect', 'declare_reference', 'forget_reference', 'references_to', 'suggest_references', 'ignore_suggestion', 'unignore_suggestion', 'find_orphans', 'add_approver', 'remove_approver',
-    'preview_delete', 'explain_delete', 'request_delete', 'approve', 'deny', 'cancel', 'restore']::name[]) AS name;
+    'preview_delete', 'explain_delete', 'request_change', 'request_delete', 'approve', 'deny', 'cancel', 'restore']::name[]) AS name;
 
 SELECT ok(has_function_privilege('dg_nobody', p.oid, 'EXECUTE'), p.proname || ': everybody may call it')
   FROM pg_proc p JOIN public_functions f ON f.name = p.proname
  WHERE p.pronamespace = 'delete_guard'::regnamespace ORDER BY p.proname;
 SELECT is((SELECT count(*) FROM pg_proc p JOIN public_functions f ON f.name = p.proname WHERE p.pronamespace = 'delete_guard'::regnamespace),
     (SELECT count(*) FROM public_functions), 'each public function exists once');
+SELECT ok(NOT has_function_privilege('dg_nobody', f, 'EXECUTE'), f || ': takes a grant')
+  FROM unnest(ARRAY['delete_guard.break_glass(bigint, text)', 'delete_guard.purge(interval)']) AS f;
+SELECT is((SELECT proacl::text FROM pg_proc WHERE oid = 'delete_guard.break_glass(bigint, text)'::regprocedure), '{}', 'break_glass: not even its owner has it');
 SELECT set_eq(
     $$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'delete_guard'::regnamespace
          AND has_function_privilege('dg_nobody', p.oid, 'EXECUTE') AND p.proname NOT IN (SELECT name FROM public_functions)$$,
