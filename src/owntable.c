@@ -71,6 +71,9 @@ delete_guard_guard_own(PG_FUNCTION_ARGS)
 		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
 							   trigdata->tg_newtuple : trigdata->tg_trigtuple);
 	}
+	/* rows that a worker copies or applies are left out one by one */
+	if (IsLogicalWorker() && !TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		return PointerGetDatum(NULL);
 	if (is_own_write() ||
 		RelationGetNamespace(trigdata->tg_relation) != dg_own_schema())
 		return PointerGetDatum(NULL);

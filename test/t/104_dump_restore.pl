@@ -124,6 +124,37 @@ for my $db (qw(plain custom parallel))
 	is($node->safe_psql($db, "SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('parent'::regclass, 'child'::regclass)"), '0', "$db: unprotect() works");
 }
 
+# Schema and data apart, the data also with triggers disabled.  (That leaves
+# triggers enabled, but not always.)
+for my $how ('apart', 'disabled')
+{
+	my @options = $how eq 'disabled' ? ('--disable-triggers') : ();
+	$node->safe_psql('postgres', "CREATE DATABASE $how");
+	$node->command_ok([ 'pg_dump', '-s', '-f', "$dir/$how.schema", '-d', $node->connstr('source') ], "$how: pg_dump, schema");
+	$node->command_ok([ 'pg_dump', '-a', @options, '-f', "$dir/$how.data", '-d', $node->connstr('source') ], "$how: pg_dump, data");
+	$node->command_ok([ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($how), '-f', "$dir/$how.$_" ], "$how: restore, $_") for qw(schema data);
+	is($node->safe_psql($how, $contents{$_}), $expected{$_}, "$how: $_") for grep { $_ ne 'triggers' } sort keys %contents;
+	like(as('alice', $how, 'DELETE FROM arch WHERE id = 7'), qr/ERROR:  23001:.*"assoc" \(arch_id\), declared/s, "$how: guarded");
+}
+
+# Rows can be inserted from outside until the first event, and that is logged.
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+$node->safe_psql('fresh', 'CREATE EXTENSION delete_guard');
+my $from = -s $node->logfile;
+my $forge = q{INSERT INTO delete_guard.approver VALUES ('bob', 'bob', 0, 'x', now())};
+$node->safe_psql('fresh', $forge);
+like(slurp_file($node->logfile, $from), qr/LOG:  delete_guard: own tables, loaded: insert into "approver" by/, 'what is loaded is in the server log');
+for my $sql ('DELETE FROM delete_guard.approver', q{UPDATE delete_guard.approver SET role_name = 'x'}, 'TRUNCATE delete_guard.approver')
+{
+	my ($rc, $stdout, $stderr) = $node->psql('fresh', $sql);
+	like($stderr, qr/Only functions of delete_guard/, "not even then: $sql");
+}
+for my $db ('fresh', 'plain', 'custom', 'parallel', 'apart', 'disabled')
+{
+	my ($rc, $stdout, $stderr) = $node->psql($db, q{INSERT INTO delete_guard.decision SELECT * FROM delete_guard.decision});
+	like($stderr, qr/cannot insert into table "decision" of delete_guard/, "$db: after an event, no rows from outside");
+}
+
 # A dump of the restored database is the same as the first.
 $node->command_ok([ 'pg_dump', '-s', '-f', "$dir/again", '-d', $node->connstr('custom') ], 'pg_dump of a restored database');
 

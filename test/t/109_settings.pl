@@ -86,7 +86,19 @@ is(value(q{SELECT r.old_row, l.blast_radius -> 0 ->> 'rows' FROM delete_guard.au
 like(slurp_file($node->logfile, $offset), qr/LOG:  delete_guard: event=\d+ outcome=not_enforced operation=delete table=public\.arch rows=1 person=alice/, 'enforce = off: with an alert');
 unlike(as('alice', 'DELETE FROM arch WHERE id = 900'), qr/ERROR/, 'enforce = off: what needs no approval');
 is(value(q{SELECT outcome FROM delete_guard.audit_log ORDER BY event_id DESC LIMIT 1}), 'logged', 'is logged as ever');
+$offset = -s $node->logfile;
+$node->safe_psql('postgres', q{SELECT delete_guard.add_approver('alice'); SELECT delete_guard.remove_approver('alice')});
+is(value(q{SELECT string_agg(operation || ' ' || (details ->> 'action'), ', ' ORDER BY event_id) FROM delete_guard.audit_log
+	WHERE outcome = 'not_enforced' AND row_count IS NULL}),
+	q{add_approver SELECT delete_guard.add_approver('alice'), remove_approver SELECT delete_guard.remove_approver('alice')},
+	'enforce = off: settings too');
+like(slurp_file($node->logfile, $offset), qr/LOG:  delete_guard: event=\d+ outcome=not_enforced operation=add_approver /, 'enforce = off: settings with an alert');
+$node->safe_psql('postgres', 'DELETE FROM delete_guard.attempt');
+like(slurp_file($node->logfile, $offset), qr/LOG:  delete_guard: own tables, not_enforced: delete from "attempt" by/, 'enforce = off: own tables, with a line in the log');
+
 set('delete_guard.enforce', 'on');
+isnt($node->psql('postgres', 'DELETE FROM delete_guard.attempt'), 0, 'enforce = on: own tables are refused again');
+isnt($node->psql('postgres', q{SELECT delete_guard.add_approver('alice')}), 0, 'and settings');
 like(as('alice', 'DELETE FROM arch WHERE id = 3'), qr/ERROR:  23001:/, 'enforce = on: refused again');
 
 # A request waits for its approval so long.
