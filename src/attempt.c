@@ -299,7 +299,7 @@ asks_for_enough(const Record *record, Relation rel, HeapTuple tuple)
 	Datum		then = dg_ownrow_get(rel, tuple, "approvals_needed", &isnull);
 
 	return now != NULL && now->type == jbvNumeric &&
-		DatumGetInt32(then) >= pg_strtoint32(dg_ownrow_value_text(now));
+		DatumGetInt32(then) >= pg_strtoint32(dg_image_value_text(now));
 }
 
 /* Does as much hang on the rows as the record says?  Changes have no rows. */
