@@ -272,10 +272,40 @@ DELETE FROM tree WHERE id = 3;
 DELETE FROM tree WHERE id = 1;  -- fails
 DELETE FROM tree WHERE id IN (1, 2);
 SELECT * FROM tree;
+-- a condition in a partition and an inheritance child whose columns stand in another order
+CREATE TABLE region (id int PRIMARY KEY);
+INSERT INTO region SELECT generate_series(1, 4);
+CREATE TABLE place (region_id int, a text, b text, g int) PARTITION BY LIST (g);
+CREATE TABLE place_1 (gone int, a text, b text, region_id int, g int);
+ALTER TABLE place_1 DROP COLUMN gone;
+ALTER TABLE place ATTACH PARTITION place_1 FOR VALUES IN (1);
+INSERT INTO place VALUES (1, 'x', 'y', 1), (2, 'y', 'x', 1);
+CREATE TABLE spot (region_id int, kind text);
+CREATE TABLE spot_1 (kind text, more int, region_id int);
+ALTER TABLE spot_1 INHERIT spot;
+INSERT INTO spot_1 VALUES ('y', 7, 3), ('x', 8, 4);
+SELECT delete_guard.protect('region');
+SELECT delete_guard.declare_reference('place', '{region_id}', 'region', condition => 'b = ''y''');
+SELECT delete_guard.declare_reference('spot', '{region_id}', 'region', condition => 'kind = ''y''');
+DELETE FROM region WHERE id = 1;  -- fails
+DELETE FROM region WHERE id = 3;  -- fails
+DELETE FROM region WHERE id IN (2, 4);
+-- an index made in the transaction that updated its table is used like any other
+CREATE TABLE spot_2 (region_id int) WITH (autovacuum_enabled = off);
+INSERT INTO spot_2 SELECT i FROM generate_series(10, 100) AS i;
+BEGIN;
+UPDATE spot_2 SET region_id = region_id + 1;
+CREATE INDEX spot_2_region_id ON spot_2 (region_id);
+COMMIT;
+SELECT indcheckxmin FROM pg_index WHERE indexrelid = 'spot_2_region_id'::regclass;
+SELECT delete_guard.declare_reference('spot_2', '{region_id}', 'region');
+SELECT name, index FROM delete_guard.references_to('region') ORDER BY 1;
+INSERT INTO region VALUES (11);
+DELETE FROM region WHERE id = 11;  -- fails
 SELECT operation, outcome, table_name, rows, hangs FROM dg_test.news();
 
 SELECT delete_guard.unprotect(table_id) FROM delete_guard.protected_tables;
-SELECT count(delete_guard.forget_reference(name)) FROM unnest('{architectures,pairs,unguarded,tree}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
+SELECT count(delete_guard.forget_reference(name)) FROM unnest('{architectures,pairs,unguarded,tree,region}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
 RESET ROLE;
 DROP SCHEMA dg_declare CASCADE;
 SELECT count(*) FROM delete_guard.declared_reference;

@@ -92,6 +92,17 @@ UPDATE arch SET id = 900 + id FROM (SELECT count(*) FROM forged) AS f WHERE id =
 UPDATE arch SET id = 900 + id WHERE delete_guard._note_key_change(tableoid, ctid, '(1,1)') AND id IN (9, 15);  -- fails
 UPDATE arch SET id = 900 + id WHERE delete_guard._note_key_change(tableoid, '(1,1)', ctid) AND id = 15;
 SELECT count(*) FROM arch WHERE id = 9;
+-- places that are none are not read, and a row noted twice is not recorded twice
+SELECT pg_relation_size('arch') AS size \gset
+UPDATE arch SET id = 917 WHERE id = 17 RETURNING delete_guard._note_key_change('arch'::regclass, '(4294967295,1)', '(0,1)'),
+    delete_guard._note_key_change('arch'::regclass, '(7,1)', '(0,1)'), delete_guard._note_key_change('arch'::regclass, '(0,0)', '(0,0)');
+UPDATE arch SET id = 918 WHERE id = 18 RETURNING delete_guard._note_key_change('arch'::regclass, (:'place')::tid, ctid);
+BEGIN;
+SELECT ctid AS first_place FROM arch WHERE id = 19 \gset
+UPDATE arch SET id = 919 WHERE id = 19 RETURNING ctid AS then_place \gset
+UPDATE arch SET id = 920 WHERE id = 20 RETURNING delete_guard._note_key_change('arch'::regclass, (:'first_place')::tid, (:'then_place')::tid);
+COMMIT;
+SELECT pg_relation_size('arch') = :size AS same_size;
 SELECT operation, outcome, rows, images, hangs FROM dg_test.news();
 
 -- Many rows, in a subtransaction too

@@ -57,8 +57,8 @@ dg_leaf_build(DgReference *ref, DgReferenceLeaf *leaf, Expr *condition)
 	{
 		Relation	root = relation_open(ref->referencing, AccessShareLock);
 		Relation	rel = relation_open(leaf->relid, AccessShareLock);
-		AttrMap    *map = build_attrmap_by_name_if_req(RelationGetDescr(root),
-													   RelationGetDescr(rel) DG_MISSING_OK);
+		AttrMap    *map = build_attrmap_by_name_if_req(RelationGetDescr(rel),
+													   RelationGetDescr(root) DG_MISSING_OK);
 		bool		wholerow;
 
 		leaf->condition = map == NULL ? condition :
@@ -106,8 +106,7 @@ index_usable_prefix(DgReference *ref, DgReferenceLeaf *leaf, Relation index,
 	int			n;
 
 	if ((am != BTREE_AM_OID && am != HASH_AM_OID) || !index->rd_index->indisvalid ||
-		!index->rd_index->indisready || !index->rd_index->indislive ||
-		index->rd_index->indcheckxmin)
+		!index->rd_index->indisready || !index->rd_index->indislive)
 		return 0;
 	for (n = 0; n < index->rd_index->indnkeyatts; n++)
 	{

@@ -42,6 +42,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "probe.h"
@@ -64,6 +65,7 @@ static const DgMatcher *matcher_for(DgTable *table, DgReference *ref);
 static DgMatcher *matcher_create(const DgReference *ref);
 static ScanKey scankeys_for(DgTable *table, DgReference *ref, DgReferenceLeaf *leaf, Relation index);
 static ScanKey scankeys_create(const DgReference *ref, const DgReferenceLeaf *leaf, Relation index);
+static bool index_is_too_young(Relation index);
 static void probe_look(DgProbing *probing, DgProbe *probe, int look,
 					   const DgKeys *keys, DgMatchCallback callback, void *arg);
 static void probe_by_index(DgProbing *probing, DgProbe *probe, int look,
@@ -211,7 +213,13 @@ dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
 	if (OidIsValid(leaf->index))
 	{
 		probe->index = index_open(leaf->index, AccessShareLock);
-		probe->scankeys = scankeys_for(table, ref, leaf, probe->index);
+		if (index_is_too_young(probe->index))
+		{
+			index_close(probe->index, NoLock);
+			probe->index = NULL;
+		}
+		else
+			probe->scankeys = scankeys_for(table, ref, leaf, probe->index);
 	}
 	if (leaf->condition)
 	{
@@ -227,6 +235,18 @@ dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
 		probe->condition = ExecPrepareQual(list_make1(leaf->condition), probing->estate);
 		dg_act_back(&saved);
 	}
+}
+
+/*
+ * May the index lack rows that our snapshots see?  (get_relation_info in
+ * plancat.c asks the same.)
+ */
+static bool
+index_is_too_young(Relation index)
+{
+	return index->rd_index->indcheckxmin &&
+		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+							   TransactionXmin);
 }
 
 /*

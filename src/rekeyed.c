@@ -48,6 +48,7 @@ static dlist_head sets = DLIST_STATIC_INIT(sets);
 
 static DgRekeyed *set_begin(MemoryContext query, Oid relid);
 static void set_gone(void *arg);
+static int	compare_places(const void *a, const void *b);
 
 /*
  * Note a row of a relation whose key a query changes.
@@ -139,6 +140,40 @@ dg_rekeyed_rows(const DgRekeyed *set, const DgRekeyedRow **rows)
 {
 	*rows = set->rows;
 	return set->nrows;
+}
+
+/*
+ * Is each row in the set once?  The executor notes a row once.
+ */
+bool
+dg_rekeyed_distinct(const DgRekeyed *set)
+{
+	ItemPointerData *places;
+	int64		sorted = 1;
+	bool		distinct = true;
+
+	/* nearly always they come in the order of their places */
+	while (sorted < set->nrows &&
+		   ItemPointerCompare((ItemPointer) &set->rows[sorted - 1].before,
+							  (ItemPointer) &set->rows[sorted].before) < 0)
+		sorted++;
+	if (sorted >= set->nrows)
+		return true;
+	places = palloc_extended(sizeof(ItemPointerData) * set->nrows, MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < set->nrows; i++)
+		places[i] = set->rows[i].before;
+	qsort(places, set->nrows, sizeof(ItemPointerData), compare_places);
+	for (int64 i = 1; i < set->nrows && distinct; i++)
+		distinct = !ItemPointerEquals(&places[i - 1], &places[i]);
+	pfree(places);
+	return distinct;
+}
+
+/* qsort comparison */
+static int
+compare_places(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
 }
 
 /*

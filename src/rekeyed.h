@@ -27,6 +27,7 @@ extern DgRekeyed *dg_rekeyed_take(MemoryContext query, Oid relid,
 								  ItemPointer before, ItemPointer after,
 								  bool *first);
 extern int64 dg_rekeyed_rows(const DgRekeyed *set, const DgRekeyedRow **rows);
+extern bool dg_rekeyed_distinct(const DgRekeyed *set);
 extern void dg_rekeyed_release(DgRekeyed *set);
 extern void dg_rekeyed_forget(DgRekeyed *set);
 

@@ -21,6 +21,7 @@
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -121,7 +122,7 @@ source_next_rekeyed(DgRowSource *source)
 
 /*
  * Fetch a row whose key was changed, as it was and as it is now.  False if it
- * was not updated from the one to the other by this transaction.
+ * was not updated from the one to the other by the command.
  */
 bool
 dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row)
@@ -129,10 +130,14 @@ dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row)
 	ItemPointerData before = row->before;
 	ItemPointerData after = row->after;
 	HeapTupleHeader header;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(source->rekeyed_rel);
 	bool		should_free;
 	HeapTuple	tuple;
 	bool		sound;
 
+	if (!ItemPointerIsValid(&before) || ItemPointerGetBlockNumber(&before) >= nblocks ||
+		!ItemPointerIsValid(&after) || ItemPointerGetBlockNumber(&after) >= nblocks)
+		return false;
 	if (!table_tuple_fetch_row_version(source->rekeyed_rel, &before, SnapshotAny, source->slot) ||
 		!table_tuple_fetch_row_version(source->rekeyed_rel, &after, SnapshotAny, source->new_slot))
 		return false;
@@ -141,6 +146,7 @@ dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row)
 	sound = !(header->t_infomask & HEAP_XMAX_INVALID) &&
 		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)) &&
+		HeapTupleHeaderGetCmax(header) == source->rekeying &&
 		ItemPointerEquals(&header->t_ctid, &after);
 	if (should_free)
 		heap_freetuple(tuple);

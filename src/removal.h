@@ -25,6 +25,7 @@ typedef struct DgRowSource
 	Relation	rekeyed_rel;
 	const DgTable *rekeyed_table;
 	int64		nrekeyed;
+	CommandId	rekeying;		/* command that changed them */
 	int64		next_rekeyed;
 	bool	   *concerned;		/* references that the row's change leaves behind */
 	TupleTableSlot *slot;		/* where rows appear; or the one row */

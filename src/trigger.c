@@ -313,13 +313,15 @@ judge_rekeyed(TriggerData *trigdata, DgRekeyed *set, MemoryContext query)
 	dg_removal_begin(&removal, rel, DG_OPERATION_KEY_CHANGE,
 					 HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data), query);
 	source.nrekeyed = dg_rekeyed_rows(set, &source.rekeyed);
+	source.rekeying = HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data);
 	source.rekeyed_rel = rel;
 	source.rekeyed_table = removal.table;
 	source.concerned = palloc(sizeof(bool) * Max(removal.table->nreferences, 1));
 	source.slot = table_slot_create(rel, NULL);
 	source.new_slot = table_slot_create(rel, NULL);
 	if (removal.table->is_protected)
-		sound = references_of_all(&removal, &source, &any);
+		sound = dg_rekeyed_distinct(set) &&
+			references_of_all(&removal, &source, &any);
 	if (sound && any)
 	{
 		verdict = dg_removal_judge(&removal, &source);
