@@ -310,7 +310,7 @@ like(($node->psql('postgres', "LOAD 'delete_guard'; $_ SET delete_guard.approval
 $node->safe_psql('postgres', "ALTER ROLE alice SET delete_guard.approval = '$r'; ALTER ROLE writer SET delete_guard.approval = '$r'");
 like((as($_, 123, 'DELETE FROM arch WHERE id = 1'))[1], qr/ERROR:  (23001|42501)/, "route 124: the flag from a role setting, $_: refused") for qw(alice writer);
 $node->safe_psql('postgres', 'ALTER ROLE writer RESET ALL; ALTER ROLE alice RESET ALL');
-is((as('alice', 125, "SET delete_guard.approval = '$r'; BEGIN; COMMIT; SHOW delete_guard.approval"))[0], '', 'route 125: the flag is gone after COMMIT');
+is((as('alice', 125, "DO 'BEGIN PERFORM delete_guard._library_version(); END'; SET delete_guard.approval = '$r'; BEGIN; COMMIT; SHOW delete_guard.approval"))[0], '', 'route 125: the flag is gone after COMMIT');
 setup(128, "$standard CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';");
 $r = request(128);
 as('bob', 128, "SELECT delete_guard.approve($r)");
