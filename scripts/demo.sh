@@ -67,6 +67,14 @@ the_story() {
     login obs "$(grep -v -e '^--' -e '^$' examples/incident/protect.sql)"
     expect_state 00000
 
+    step "What deleting an architecture would do, and who would object: asked beforehand, and nothing is changed"
+    login alice "SELECT delete_guard.explain_delete('architectures', \$\$name = 'i586'\$\$);
+SELECT count(*) AS rows_named_i586 FROM architectures WHERE name = 'i586';"
+    expect_state 00000
+    expect 'architectures_distributions .architecture_id.: 7 rows left dangling'
+    expect 'delete_guard: would be refused'
+    expect '^ +1$'
+
     step "alice wants to take i586 off Debian 12, and deletes the architecture instead"
     login alice "DELETE FROM architectures WHERE name = 'i586';"
     expect_state 23001
