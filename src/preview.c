@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(delete_guard_explain_delete);
 #define DG_EXPLAIN_SAMPLES 3
 
 static DgImpact *find_impact(FunctionCallInfo fcinfo, int samples);
-static void put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line);
+static void put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line, const char *before);
 static void put_stopped(ReturnSetInfo *rsinfo);
 
 /*
@@ -58,7 +58,7 @@ delete_guard_preview_delete(PG_FUNCTION_ARGS)
 				 errmsg("samples must not be negative")));
 	InitMaterializedSRF(fcinfo, 0);
 	impact = find_impact(fcinfo, samples);
-	put_line((ReturnSetInfo *) fcinfo->resultinfo, impact->root);
+	put_line((ReturnSetInfo *) fcinfo->resultinfo, impact->root, NULL);
 	if (impact->stopped)
 		put_stopped((ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
@@ -112,10 +112,11 @@ find_impact(FunctionCallInfo fcinfo, int samples)
 	return dg_impact_find(relid, condition ? condition : "true", samples);
 }
 
-/* A row for a line, and those below it */
+/* A row for a line, and those below it; before is the path to the line above */
 static void
-put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line)
+put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line, const char *before)
 {
+	char	   *path = dg_render_path(line, before);
 	char	   *samples = dg_render_samples(line);
 	Datum		values[DG_PREVIEW_COLUMNS];
 	bool		nulls[DG_PREVIEW_COLUMNS] = {0};
@@ -123,7 +124,7 @@ put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line)
 
 	check_stack_depth();
 	values[0] = Int32GetDatum(line->depth);
-	values[1] = CStringGetTextDatum(dg_render_path(line));
+	values[1] = CStringGetTextDatum(path);
 	values[2] = CStringGetTextDatum(line->table);
 	nulls[3] = line->reference == NULL;
 	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(line->reference);
@@ -137,7 +138,7 @@ put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line)
 	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(line->postgres);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	foreach(lc, line->children)
-		put_line(rsinfo, lfirst(lc));
+		put_line(rsinfo, lfirst(lc), path);
 }
 
 /* A last row that says that there may be more */

@@ -58,15 +58,14 @@ dg_render(const DgImpact *impact, const char *format)
 
 /*
  * The way from the rows themselves to a line: tables with referring columns,
- * each referring to the one before.
+ * each referring to the one before.  before is the way to the line above.
  */
 char *
-dg_render_path(const DgImpactLine *line)
+dg_render_path(const DgImpactLine *line, const char *before)
 {
 	if (line->parent == NULL)
 		return pstrdup(line->table);
-	check_stack_depth();
-	return psprintf("%s <- %s (%s)", dg_render_path(line->parent), line->table, line->columns);
+	return psprintf("%s <- %s (%s)", before, line->table, line->columns);
 }
 
 /*

@@ -11,7 +11,7 @@
 #include "impact.h"
 
 extern List *dg_render(const DgImpact *impact, const char *format);
-extern char *dg_render_path(const DgImpactLine *line);
+extern char *dg_render_path(const DgImpactLine *line, const char *before);
 extern char *dg_render_samples(const DgImpactLine *line);
 
 #endif							/* DELETE_GUARD_RENDER_H */
