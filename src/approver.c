@@ -89,7 +89,8 @@ delete_guard_remove_approver(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 OidIsValid(table_id) ?
-				 errmsg("role \"%s\" is not an approver for table \"%s\"", role, get_rel_name(table_id)) :
+				 errmsg("role \"%s\" is not an approver for table \"%s\"", role,
+						get_rel_name(table_id) ? get_rel_name(table_id) : psprintf("%u", table_id)) :
 				 errmsg("role \"%s\" is not an approver for all tables", role)));
 	permit("remove_approver", role, table_id, false);
 	dg_own_connect(&saved);
@@ -108,7 +109,9 @@ permit(const char *function, const char *role, Oid table_id, bool no_change)
 {
 	char	   *details = psprintf("{\"role\":%s}", dg_quote_json(role));
 
-	if (no_change)
+	if (OidIsValid(table_id) && get_rel_name(table_id) == NULL)
+		dg_journal_step(function, InvalidOid, details);
+	else if (no_change)
 		dg_journal_step(function, table_id, details);
 	else
 		dg_setting_permit(function, table_id, dg_setting_call(function, role, table_id), details);
@@ -150,10 +153,16 @@ role_argument(FunctionCallInfo fcinfo, int argno)
 static Oid
 scope_argument(FunctionCallInfo fcinfo, int argno, bool must_be_protected)
 {
-	Oid			table_id = PG_ARGISNULL(argno) ? InvalidOid :
-		dg_table_argument(fcinfo, argno, "table");
 	DgProtection protection;
+	Oid			table_id;
 
+	/* what is left of a table that is gone is the owner of the extension's to remove */
+	if (!must_be_protected && !PG_ARGISNULL(argno) && get_rel_name(PG_GETARG_OID(argno)) == NULL)
+	{
+		dg_require_owner(dg_own_relation("approver"));
+		return PG_GETARG_OID(argno);
+	}
+	table_id = PG_ARGISNULL(argno) ? InvalidOid : dg_table_argument(fcinfo, argno, "table");
 	if (OidIsValid(table_id))
 	{
 		dg_require_owner(table_id);

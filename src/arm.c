@@ -227,14 +227,32 @@ dg_disarm(Oid relid)
 	SPI_finish();
 }
 
+/*
+ * Is this a plain table, whose delete trigger can have a transition table?
+ */
+bool
+dg_arm_is_plain(Oid relid, Oid root)
+{
+	return get_rel_relkind(relid) == RELKIND_RELATION && !get_rel_relispartition(relid) &&
+		relid == root && !has_subclass(relid) && list_length(dg_ancestors(relid)) == 1;
+}
+
+/*
+ * The columns whose change the triggers of a relation are to see: list of
+ * numbers.
+ */
+List *
+dg_arm_key_columns(Oid relid)
+{
+	return key_candidates(relid);
+}
+
 /* Create the triggers of one relation of a hierarchy */
 static void
 arm_relation(Oid relid, Oid root)
 {
-	char		relkind = get_rel_relkind(relid);
 	bool		cloned = relid != root && get_rel_relispartition(relid);
-	bool		plain = relkind == RELKIND_RELATION && !get_rel_relispartition(relid) &&
-		relid == root && !has_subclass(relid) && list_length(dg_ancestors(relid)) == 1;
+	bool		plain = dg_arm_is_plain(relid, root);
 
 	if (!cloned)
 	{

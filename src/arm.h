@@ -22,6 +22,8 @@ extern void dg_arm(Oid relid);
 extern void dg_arm_new(Oid relid);
 extern bool dg_is_armed(Oid relid);
 extern bool dg_keys_watched(Oid relid);
+extern bool dg_arm_is_plain(Oid relid, Oid root);
+extern List *dg_arm_key_columns(Oid relid);
 extern bool dg_arming(void);
 extern void dg_disarm(Oid relid);
 extern List *dg_hierarchy(Oid relid);

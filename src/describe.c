@@ -9,6 +9,10 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "describe.h"
 
 /*
@@ -76,4 +80,20 @@ dg_reference_columns(const DgReference *reference)
 	for (int i = 0; i < reference->ncolumns; i++)
 		attnums[i] = reference->columns[i].referencing;
 	return dg_column_list(reference->referencing, attnums, reference->ncolumns);
+}
+
+/*
+ * The referencing columns as they stand in a statement; in the current context.
+ */
+char *
+dg_quoted_columns(const DgReference *reference)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < reference->ncolumns; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(get_attname(reference->referencing,
+													  reference->columns[i].referencing, false)));
+	return buf.data;
 }

@@ -12,6 +12,7 @@
 
 extern bool dg_reference_has_index(const DgReference *reference);
 extern char *dg_reference_columns(const DgReference *reference);
+extern char *dg_quoted_columns(const DgReference *reference);
 extern const char *dg_effect_name(DgEffect effect);
 extern const char *dg_kind_name(DgReferenceKind kind);
 

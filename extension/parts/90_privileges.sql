@@ -51,3 +51,4 @@ GRANT SELECT ON
     delete_guard.request_history,
     delete_guard.pending_requests
     TO PUBLIC;
+GRANT EXECUTE ON FUNCTION delete_guard.health() TO pg_monitor;

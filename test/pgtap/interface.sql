@@ -18,6 +18,7 @@ FROM (VALUES
     ('ignore_suggestion', 'referencing regclass, referencing_columns name[], referenced regclass DEFAULT NULL::regclass, reason text DEFAULT NULL::text -> void'),
     ('unignore_suggestion', 'referencing regclass, referencing_columns name[], referenced regclass DEFAULT NULL::regclass -> void'),
     ('find_orphans', '"table" regclass DEFAULT NULL::regclass, OUT reference text, OUT kind text, OUT referencing regclass, OUT referencing_columns name[], OUT referenced regclass, OUT referenced_columns name[], OUT condition text, OUT orphans bigint, OUT missing_keys bigint, OUT sample_keys jsonb, OUT query text -> SETOF record'),
+    ('health', 'OUT severity text, OUT subject text, OUT problem text, OUT remedy text -> SETOF record'),
     ('add_approver', 'role name, "table" regclass DEFAULT NULL::regclass -> void'),
     ('remove_approver', 'role name, "table" regclass DEFAULT NULL::regclass -> void'),
     ('request_delete', '"table" regclass, condition text, reason text DEFAULT NULL::text -> bigint'),

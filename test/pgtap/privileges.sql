@@ -24,6 +24,8 @@ SELECT set_eq(
     ARRAY['_may_see_request', '_may_read_keys', '_request_radius', '_library_version', '_guard_rows', '_guard_end', '_guard_truncate', '_note_key_change']::name[],
     'beside the public functions everybody may call only what the views and the triggers need, and the version');
 
+SELECT ok(has_function_privilege('pg_monitor', 'delete_guard.health()', 'EXECUTE'), 'health is for members of pg_monitor');
+
 SELECT ok(NOT has_table_privilege('dg_nobody', c.oid, p.privilege), format('%s: no %s', c.relname, p.privilege))
   FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p(privilege)
  WHERE c.relnamespace = 'delete_guard'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname, p.privilege;
