@@ -136,6 +136,14 @@ CREATE RULE forget AS ON INSERT TO delete_guard.decision DO INSTEAD NOTHING;
 SELECT * FROM health;
 ROLLBACK;
 
+BEGIN;
+UPDATE pg_trigger SET tgenabled = 'O' WHERE tgrelid = 'delete_guard.event'::regclass AND tgname = 'delete_guard_own_row';
+CALL remove_trigger('delete_guard.approver', 'delete_guard_own_statement');
+SELECT * FROM health;
+SELECT remedy FROM health \gexec
+SELECT * FROM found;
+ROLLBACK;
+
 -- Approvers
 SELECT delete_guard.add_approver('regress_dg_dora');
 ALTER ROLE regress_dg_dora NOLOGIN;
