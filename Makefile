@@ -36,7 +36,7 @@ PROVE_TESTS    = test/t/*.pl
 EXTRA_CLEAN    = src/*.gcda src/*.gcno *.gcov results check-logs tmp_check output_iso
 
 # These targets work before PostgreSQL is installed, so they must not include PGXS.
-STANDALONE = alert-demo bench check demo layers headers style lint indent asserts coverage valgrind dist
+STANDALONE = alert-demo bench bench-quick check demo layers headers style lint indent asserts coverage valgrind dist
 
 ifneq (,$(filter-out $(STANDALONE),$(or $(MAKECMDGOALS),all)))
 PG_CONFIG ?= pg_config
@@ -60,7 +60,8 @@ $(INSTALL_SQL): $(sort $(wildcard extension/parts/*.sql)) delete_guard.control
 
 demo:                 ; @scripts/demo.sh
 alert-demo:           ; @scripts/alert-demo.sh
-bench:                ; @bench/run.sh
+bench:                ; @FULL="$(FULL)" bench/run.sh
+bench-quick:          ; @QUICK=1 bench/run.sh
 layers headers style: ; @ONLY=$@ test/run-checks.sh
 asserts:              ; @COPT="-Werror -DUSE_ASSERT_CHECKING" test/run-checks.sh
 coverage:             ; @COVERAGE=1 COPT="--coverage -O0" test/run-checks.sh

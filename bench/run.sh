@@ -1,73 +1,362 @@
 #!/usr/bin/env bash
 #
-# A first measurement, on a throw-away server with fsync on: a DELETE of 200,000
-# rows that nothing refers to, by each contender in turn, and attempts that are
-# refused. Prints medians and ratios; RUNS=5 by default.
+# Measure delete_guard beside its contenders, on a throw-away server with fsync
+# on.  All measurements of a section are of one run, in turn, and are repeated;
+# bench/report.pl prints medians and ratios.
+#
+#   make bench                 about 10 minutes
+#   make bench FULL=1          also 10,000,000 rows; about an hour, 20 GB of disk
+#   make bench-quick           under 3 minutes; status 1 if a ratio is beyond its bound
+#   ONLY="bulk single" RUNS=3  some sections; fewer repeats
+#
+# Sections: bulk noindex single other refused growth memory instructions pgaudit.
+# Results go to bench/results (OUT=...): raw.csv, results.csv, results.md, *.svg.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
+# shellcheck source=bench/lib.sh
+. bench/lib.sh
 
-RUNS=${RUNS:-5}
-SECONDS_EACH=${SECONDS_EACH:-5}
+QUICK=${QUICK:-}
+FULL=${FULL:-}
+OUT=${OUT:-$PWD/bench/results}
+NOINDEX_ROWS=20000
+if [ -n "$QUICK" ]; then
+    RUNS=${RUNS:-3} ROWS=50000 PGBENCH_SYNC=1500 PGBENCH_ASYNC=4000 SECONDS_EACH=3
+    ONLY=${ONLY:-bulk noindex single other refused}
+else
+    RUNS=${RUNS:-5} ROWS=200000 PGBENCH_SYNC=4000 PGBENCH_ASYNC=10000 SECONDS_EACH=5
+    ONLY=${ONLY:-bulk noindex single other refused growth memory instructions pgaudit}
+fi
+
+wanted() { [[ " $ONLY " = *" $1 "* ]]; }
+available() { [ -n "$(sql -c "SELECT 1 FROM pg_available_extensions WHERE name = '$1'")" ]; }
+
+# As root on Debian, install a peer or a tool that is missing; else do without.
+try_install() {
+    local package=$1 file=$2
+    [ -e "$file" ] && return
+    [ "$(id -u)" = 0 ] && [ -z "$QUICK" ] &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-upgrade "$package" \
+            </dev/null >/dev/null 2>&1
+    [ -e "$file" ] || say "skipped: $package is not installed and could not be"
+}
+
+install_peers() {
+    local version libdir sharedir
+    version=$("$PG_CONFIG" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+    libdir=$("$PG_CONFIG" --pkglibdir)
+    sharedir=$("$PG_CONFIG" --sharedir)
+    try_install "postgresql-$version-tablelog" "$sharedir/extension/table_log.control"
+    try_install "postgresql-$version-periods" "$sharedir/extension/periods.control"
+    try_install "postgresql-$version-pgaudit" "$libdir/pgaudit.so"
+    try_install gnuplot-nox /usr/bin/gnuplot
+    try_install valgrind /usr/bin/valgrind
+}
+
+print_settings() {
+    sql -c "SELECT version()" -c "SELECT name || ' = ' || current_setting(name) FROM pg_settings WHERE name IN
+        ('fsync', 'synchronous_commit', 'full_page_writes', 'wal_level', 'shared_buffers', 'work_mem', 'hash_mem_multiplier',
+         'max_wal_size', 'checkpoint_timeout', 'autovacuum', 'jit', 'wal_sync_method') ORDER BY name"
+    say "cores: $(nproc)" "memory: $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo)" \
+        "processor: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
+        "file system: $(stat -f -c %T "$SCRATCH")" "load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+}
+
+section_bulk() {
+    local c contenders=(plain audited guarded_alone guarded fk fk_guarded)
+    if [ -z "$QUICK" ]; then
+        contenders+=(statement_trigger row_trigger check_trigger row_trigger_checks)
+        for c in table_log periods; do
+            if available "$c"; then contenders+=("$c"); else say "skipped: $c is not installed"; fi
+        done
+    fi
+    make_database bulk
+    [[ " ${contenders[*]} " != *" table_log "* ]] || sql -c "CREATE EXTENSION table_log" >/dev/null
+    [[ " ${contenders[*]} " != *" periods "* ]] || sql -c "CREATE EXTENSION periods CASCADE" >/dev/null 2>&1
+    for c in "${contenders[@]}"; do make_contender "$c" -1 $((ROWS / 2)); done
+    bulk_rounds bulk "$ROWS" "$RUNS" "${contenders[@]}"
+    drop_database
+}
+
+section_noindex() {
+    local kept
+    for kept in 20000 200000; do
+        make_database noindex
+        for c in noindex_antijoin noindex_guarded; do make_contender "$c" -1 "$kept"; done
+        bulk_rounds noindex "$kept" "$RUNS" noindex_antijoin noindex_guarded
+        if [ -z "$QUICK" ]; then
+            # a hundredth of the rows; report.pl multiplies by a hundred
+            make_contender noindex_fk -1 "$kept"
+            bulk_rounds noindex "$kept" 1 noindex_fk
+        fi
+        drop_database
+    done
+}
+
+section_single() {
+    local c run start each=$((2 * PGBENCH_SYNC + 2 * PGBENCH_ASYNC)) contenders=(fk fk_guarded)
+    [ -n "$QUICK" ] || contenders+=(plain audited guarded statement_trigger row_trigger_checks)
+    make_database single
+    if [ -z "$QUICK" ] && available table_log; then
+        sql -c "CREATE EXTENSION table_log"
+        contenders+=(table_log)
+    fi
+    for c in "${contenders[@]}"; do
+        make_contender "$c" $((each * (RUNS + 1) + 1)) $((ROWS / 2))
+        { printf '\\set n :n + 1\n\\set id :n * 2 + :client_id + :start\n'; say "$(statement "$c" 'id = :id');"; } \
+            >"$SCRATCH/single-$c.pgb"
+    done
+    for run in $(seq 0 "$RUNS"); do
+        start=$((run * each - 1))
+        for c in "${contenders[@]}"; do
+            measure_pgbench single_sync "$c" 2 "$run" "$SCRATCH/single-$c.pgb" 2 -M prepared \
+                -t "$PGBENCH_SYNC" -D n=0 -D start=$start
+            PGOPTIONS='-c synchronous_commit=off' measure_pgbench single_async "$c" 2 "$run" "$SCRATCH/single-$c.pgb" 2 \
+                -M prepared -t "$PGBENCH_ASYNC" -D n=0 -D start=$((start + 2 * PGBENCH_SYNC))
+        done
+    done
+    drop_database
+}
+
+# What is not guarded: insert, update of other columns, select
+section_other() {
+    local c run rows=$((ROWS / 2))
+    make_database other
+    for c in plain guarded; do
+        make_contender "$c" -1 $((ROWS / 2))
+        refill "$c" "$rows"
+        say '\set id random(1, 100000)' "SELECT name FROM t_$c WHERE id = :id;" >"$SCRATCH/select-$c.pgb"
+        say '\set id random(1, 100000)' "UPDATE t_$c SET name = 'new' WHERE id = :id;" >"$SCRATCH/update-$c.pgb"
+        say "INSERT INTO t_$c (id, name) VALUES ((random() * 1e15)::bigint + 1000000000, 'x');" >"$SCRATCH/insert-$c.pgb"
+    done
+    for run in $(seq 0 $((RUNS * 2))); do
+        for c in plain guarded; do
+            sql -c "VACUUM t_$c" -c CHECKPOINT
+            measure_statement other_insert "$c" "$rows" "$run" "SELECT bench.fill('$c', 10000000, 10000000)" \
+                "SELECT bench.fill('$c', 20000000, 20000000 + $rows)"
+            measure_statement other_update "$c" "$rows" "$run" "UPDATE t_$c SET name = 'x' WHERE id = 0" \
+                "UPDATE t_$c SET name = 'new name' WHERE id BETWEEN 20000000 AND 20000000 + $rows"
+            sql -c "SET session_replication_role = replica" -c "DELETE FROM t_$c WHERE id >= 10000000" >/dev/null
+        done
+        for c in plain guarded; do
+            for what in insert update select; do
+                PGOPTIONS='-c synchronous_commit=off' measure_pgbench "other_one_$what" "$c" 1 "$run" \
+                    "$SCRATCH/$what-$c.pgb" 1 -M prepared -t "$PGBENCH_ASYNC"
+            done
+        done
+    done
+    drop_database
+}
+
+recorder_pid() { pgrep -P "$(head -n 1 "$DATA/postmaster.pid")" -f 'delete_guard recorder' | head -n 1; }
+stored_attempts() {
+    sql -c "SELECT count(*) + coalesce(sum(repeats), 0) FROM delete_guard.audit_log WHERE outcome = 'blocked'"
+}
+
+# A script that is refused: table, expression of the id
+refused_script() {
+    printf '\\set n :n + 1\n\\set id :n * 50 + :client_id + :start\nDO $x$ BEGIN DELETE FROM %s WHERE id = %s; ' "$1" "$2"
+    say "EXCEPTION WHEN integrity_constraint_violation THEN NULL; END \$x\$;"
+}
+
+section_refused() {
+    local run clients before stored done_ pid cpu start=0
+    make_database refused
+    sql -c "SELECT bench.make_refused(2000000)" -c "VACUUM ANALYZE" >/dev/null
+    refused_script refused :id >"$SCRATCH/refused.pgb"
+    refused_script refused_fk :id >"$SCRATCH/refused_fk.pgb"
+    refused_script refused 1 >"$SCRATCH/same.pgb"
+    refused_script refused_fk 1 >"$SCRATCH/same_fk.pgb"
+    say '\set id random(1, 1000)' 'UPDATE traffic SET n = n + 1 WHERE id = :id;' >"$SCRATCH/traffic.pgb"
+    for run in $(seq 0 "$RUNS"); do
+        for clients in 1 2; do
+            before=$(stored_attempts)
+            measure_pgbench refused guarded "$clients" "$run" "$SCRATCH/refused.pgb" "$clients" \
+                -T "$SECONDS_EACH" -D n=0 -D start=$start
+            done_=$(awk '/^number of transactions actually processed/ { print $6 + 0 }' "$SCRATCH/pgbench.log")
+            stored=$(($(stored_attempts) - before))
+            record refused_stored guarded "$clients" "$run" '' '' '' $((stored - done_))
+            start=$((start + 50 * (done_ / clients + 1000)))
+            [ $start -lt 1500000 ] || start=0
+            measure_pgbench refused fk "$clients" "$run" "$SCRATCH/refused_fk.pgb" "$clients" \
+                -T "$SECONDS_EACH" -D n=0 -D start=1
+        done
+        [ -n "$QUICK" ] || flood_round "$run"
+    done
+    [ -n "$QUICK" ] || many_sessions $start
+    drop_database
+}
+
+# Ordinary updates alone, and beside one client that has the same attempt refused again and again
+flood_round() {
+    local run=$1 beside flood
+    for beside in alone guarded guarded_500 fk fk_500; do
+        flood=
+        case $beside in
+        guarded*) flood=$SCRATCH/same.pgb ;;
+        fk*) flood=$SCRATCH/same_fk.pgb ;;
+        esac
+        if [ -n "$flood" ]; then
+            set --
+            [[ $beside != *_500 ]] || set -- --rate=500
+            as_user pgbench -n -d "$DB" -c 1 -T $((SECONDS_EACH - 1)) -D n=0 -D start=0 -f "$flood" "$@" \
+                >"$SCRATCH/flood.log" 2>&1 &
+        fi
+        as_user pgbench -n -d "$DB" -M prepared -c 1 -T $((SECONDS_EACH - 2)) -f "$SCRATCH/traffic.pgb" >"$SCRATCH/traffic.log" 2>&1
+        wait
+        record flood_traffic "$beside" 1 "$run" '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/traffic.log")"
+        [ -z "$flood" ] || record flood_refused "$beside" 1 "$run" '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/flood.log")"
+    done
+}
+
+# 50 sessions are refused at once: lost attempts, and the memory of the recorder
+many_sessions() {
+    local before pid
+    before=$(stored_attempts)
+    as_user pgbench -n -d "$DB" -c 50 -j 2 -t 40 -D n=0 -D start="$1" -f "$SCRATCH/refused.pgb" >"$SCRATCH/pgbench.log" 2>&1
+    pid=$(recorder_pid)
+    record sessions_50 guarded 50 1 '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/pgbench.log")"
+    record sessions_50_lost guarded 50 1 '' '' '' $((before + 2000 - $(stored_attempts)))
+    record sessions_50_recorder_kb guarded 50 1 '' '' '' "$(awk '/^RssAnon/ { print $2 }' "/proc/$pid/status")"
+}
+
+# How time and memory grow. Each size has a database of its own, which bounds the disk.
+section_growth() {
+    local size sizes=(1000 10000 100000 1000000) contenders runs
+    [ -z "$FULL" ] || sizes+=(10000000)
+    for size in "${sizes[@]}"; do
+        contenders=(plain audited guarded statement_trigger)
+        runs=3
+        [ "$size" -gt 1000000 ] && runs=1 || contenders+=(fk row_trigger_checks)
+        make_database growth
+        for c in "${contenders[@]}"; do make_contender "$c" -1 $((size / 2 < 100000 ? size / 2 : 100000)); done
+        bulk_rounds growth "$size" $runs "${contenders[@]}"
+        drop_database
+
+        contenders=(noindex_antijoin noindex_guarded)
+        make_database growth
+        for c in "${contenders[@]}"; do make_contender "$c" -1 "$size"; done
+        bulk_rounds noindex_growth "$size" $runs "${contenders[@]}"
+        drop_database
+    done
+}
+
+section_memory() {
+    local size c sizes=(1000 10000 100000 1000000 5000000)
+    [ -z "$FULL" ] || sizes+=(10000000)
+    for size in "${sizes[@]}"; do
+        for c in plain guarded audited statement_trigger; do
+            make_database memory
+            make_contender "$c" -1 1000
+            refill "$c" "$size"
+            measure_memory "$c" "$size"
+            drop_database
+        done
+    done
+}
+
+measure_memory() {
+    local statement
+    statement=$(statement "$1" 'id > 0')
+    rm -f "$SCRATCH/pid"
+    as_user psql -X -q -A -t -d "$DB" >/dev/null <<SQL &
+\\o $SCRATCH/pid
+SELECT pg_backend_pid();
+\\o
+$statement;
+SQL
+    until [ -s "$SCRATCH/pid" ]; do :; done
+    record memory "$1" "$2" 1 '' '' '' "$(peak_memory "$(cat "$SCRATCH/pid")")"
+    wait
+}
+
+# Instructions of the executor for one statement, counted by valgrind: the
+# difference of a run with 200 and one with 400 of them. The server is stopped for it.
+section_instructions() {
+    local c what n counts
+    if ! command -v valgrind >/dev/null; then
+        say "skipped: valgrind is not installed"
+        return
+    fi
+    make_database instructions
+    for c in plain guarded guarded_alone fk fk_guarded; do make_contender "$c" 2000 1000; done
+    stop_server fast
+    for c in plain guarded guarded_alone fk fk_guarded; do
+        for what in select insert update update_all delete_none delete; do
+            [ "$what" = delete ] || [ "$c" = plain ] || [ "$c" = guarded ] || continue
+            counts=()
+            for n in 200 400; do counts+=("$(count_instructions "$c" "$what" $n)"); done
+            record instructions "$c" "$what" 1 '' '' '' $(((counts[1] - counts[0]) / 200))
+        done
+    done
+    restart_server
+    drop_database
+}
+
+count_instructions() {
+    local i statements=()
+    for i in $(seq 1 "$3"); do
+        case $2 in
+        select) statements+=("SELECT name FROM t_$1 WHERE id = $i;") ;;
+        insert) statements+=("INSERT INTO t_$1 (id, name) VALUES ($((3000 + i)), 'x');") ;;
+        update) statements+=("UPDATE t_$1 SET name = 'y' WHERE id = $i;") ;;
+        update_all) statements+=("UPDATE t_$1 SET ok = false WHERE id BETWEEN $i AND $((i + 99));") ;;
+        delete_none) statements+=("DELETE FROM t_$1 WHERE id = 5000000 + $i;") ;;
+        delete) statements+=("DELETE FROM t_$1 WHERE id = $i;") ;;
+        esac
+    done
+    {
+        # the counted statements come back: all that single-user mode did is undone
+        say "BEGIN;" "${statements[@]}" "ROLLBACK;"
+    } | (cd / && as_user valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=PortalRun \
+        "$BIN/postgres" --single -D "$DATA" "$DB" 2>&1 >/dev/null) | awk '/Collected/ { print $NF }'
+}
+
+restart_server() { (cd "$SCRATCH" && as_user pg_ctl -D "$DATA" -l "$SCRATCH/server.log" -w -s -t 60 start); }
+
+# pgaudit must be preloaded, so it is measured on the server started again, beside plain.
+section_pgaudit() {
+    if [ ! -e "$("$PG_CONFIG" --pkglibdir)/pgaudit.so" ]; then
+        say "skipped: pgaudit is not installed"
+        return
+    fi
+    sql -c "ALTER SYSTEM SET shared_preload_libraries = pgaudit" -c "ALTER SYSTEM SET log_destination = stderr"
+    stop_server fast
+    restart_server
+    make_database pgaudit
+    sql -c "CREATE EXTENSION pgaudit"
+    make_contender plain -1 $((ROWS / 2))
+    for run in $(seq 0 "$RUNS"); do
+        refill plain "$ROWS"
+        measure_bulk pgaudit plain "$ROWS" "$run"
+        refill plain "$ROWS"
+        BEFORE="SET pgaudit.log = 'write';" measure_bulk pgaudit plain "$ROWS" "$run.audited"
+    done
+    sed -i 's/^\(pgaudit\),plain,\([0-9]*\),\([0-9]*\)\.audited,/\1,pgaudit,\2,\3,/' "$OUT/raw.csv"
+    drop_database
+}
+
 PG_CONFIG=$(find_pg_config) || die "no PostgreSQL server with its development files was found"
+install_peers
 make_scratch
 make_tree
 build_and_install
+DB=postgres
 start_server <<'CONF'
 shared_buffers = 1GB
-max_wal_size = 16GB
+max_wal_size = 8GB
+checkpoint_timeout = 1h
 jit = off
 autovacuum = off
 CONF
-
-sql() { as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -d postgres "$@"; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
-say "$(sql -c 'SELECT version()')" "loading ..."
-sql -f bench/schema.sql >/dev/null 2>&1
-
-# name of a contender -> its statement
-contenders=(plain audited guarded guarded_no_references)
-statement() {
-    case $1 in
-    audited) say 'WITH d AS (DELETE FROM audited RETURNING *) INSERT INTO audit (image) SELECT to_jsonb(d) FROM d;' ;;
-    *) say "DELETE FROM $1;" ;;
-    esac
-}
-for run in $(seq 0 "$RUNS"); do
-    for c in "${contenders[@]}"; do
-        { say "CHECKPOINT; SELECT pg_backend_pid() AS pid \\gset" \
-              "SELECT pg_current_wal_insert_lsn() AS before, clock_timestamp() AS start \\gset" \
-              "SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint AS cpu \\gset" \
-              "BEGIN; $(statement "$c") COMMIT;" \
-              "SELECT extract(epoch FROM clock_timestamp() - :'start') * 1000, (split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint - :cpu) / 1e6, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :'before');" \
-              "TRUNCATE audit;" "BEGIN; SET LOCAL session_replication_role = replica;" \
-              "INSERT INTO $c OVERRIDING SYSTEM VALUE SELECT i, 'name ' || i, i % 2 = 0, now(), jsonb_build_object('a', i, 'b', 'x' || i) FROM generate_series(1, 200000) AS i; COMMIT;" \
-              "VACUUM $c;"
-        } | sql -F ' ' | tail -n 1 >>"$SCRATCH/$c.$((run > 0))"
-    done
+mkdir -p "$OUT"
+say "measure,contender,size,run,wall_ms,cpu_ms,wal_bytes,value" >"$OUT/raw.csv"
+print_settings | tee "$OUT/settings.txt"
+for part in $ONLY; do
+    section "$part"
+    "section_$part"
 done
-
-printf '\n%-24s %10s %10s %12s %14s %14s\n' "DELETE of 200,000 rows" "wall ms" "cpu ms" "WAL bytes" "cpu x audited" "WAL x audited"
-base_cpu=$(awk '{ print $2 }' "$SCRATCH/audited.1" | median)
-base_wal=$(awk '{ print $3 }' "$SCRATCH/audited.1" | median)
-for c in "${contenders[@]}"; do
-    wall=$(awk '{ print $1 }' "$SCRATCH/$c.1" | median)
-    cpu=$(awk '{ print $2 }' "$SCRATCH/$c.1" | median)
-    wal=$(awk '{ print $3 }' "$SCRATCH/$c.1" | median)
-    awk -v c="$c" -v wall="$wall" -v cpu="$cpu" -v wal="$wal" -v bc="$base_cpu" -v bw="$base_wal" \
-        'BEGIN { printf "%-24s %10.0f %10.0f %12d %14.2f %14.2f\n", c, wall, cpu, wal, cpu / bc, wal / bw }'
-done
-
-# refused attempts: every one of another row, so that none is a counted repeat
-cat >"$SCRATCH/refused.pgb" <<'PGB'
-\set id random(1, 100000)
-DO $$ BEGIN DELETE FROM refused WHERE id = :id; EXCEPTION WHEN restrict_violation THEN NULL; END $$;
-PGB
-printf '\n%-24s %10s %12s\n' "refused attempts" "per second" "ms each"
-for clients in 1 2; do
-    as_user pgbench -n -d postgres -f "$SCRATCH/refused.pgb" -c "$clients" -j "$clients" -T "$SECONDS_EACH" 2>/dev/null |
-        awk -v n="$clients" '/^latency average/ { ms = $4 } /^tps/ { tps = $3 } END { printf "%-24s %10.0f %12.3f\n", n " client(s)", tps, ms }'
-done
-say "" "stored: $(sql -c "SELECT count(*) + coalesce(sum(repeats), 0) FROM delete_guard.audit_log WHERE outcome = 'blocked'") attempts"
+perl bench/report.pl ${QUICK:+--bounds} "$OUT"
+[ -n "$QUICK" ] || ! command -v gnuplot >/dev/null || (cd "$OUT" && gnuplot "$OLDPWD/bench/plots.gp")
