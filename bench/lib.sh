@@ -88,7 +88,7 @@ bulk_rounds() {
 reaped_ticks() {
     local postmaster
     postmaster=$(head -n 1 "$DATA/postmaster.pid")
-    while pgrep -P "$postmaster" -f '\[local\]' >/dev/null; do :; done
+    while pgrep -P "$postmaster" -f '\[local\]' >/dev/null; do sleep 0.02; done
     cut -d ' ' -f 16,17 "/proc/$postmaster/stat" | tr ' ' '+'
 }
 

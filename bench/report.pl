@@ -222,7 +222,7 @@ for (@other)
 }
 for my $what (grep { $_ ne 'delete' } sizes_of_words('instructions'))
 {
-	push @targets, ["B5 instructions $what", value('instructions', 'guarded', $what, 'value') / value('instructions', 'plain', $what, 'value'), '<=', 1.02];
+	push @targets, ["B5 instructions $what", ratio('instructions', 'guarded', 'plain', $what, 'value'), '<=', 1.02];
 }
 push @targets, ['B6 refused per second, 2 clients', value('refused', 'guarded', 2, 'value'), '>=', 2000, 300];
 if (my @stored = grep { /^refused_stored,/ } @order)

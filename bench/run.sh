@@ -7,7 +7,7 @@
 #   make bench                 about 10 minutes
 #   make bench FULL=1          also 10,000,000 rows; about an hour, 20 GB of disk
 #   make bench-quick           under 3 minutes; status 1 if a ratio is beyond its bound
-#   ONLY="bulk single" RUNS=3  some sections; fewer repeats
+#   ONLY="bulk single" RUNS=3  some sections; fewer repeats (and ROWS, GROWTH, MEMORY: see below)
 #
 # Sections: bulk noindex single other refused growth memory instructions pgaudit.
 # Results go to bench/results (OUT=...): raw.csv, results.csv, results.md, *.svg.
@@ -23,14 +23,19 @@ FULL=${FULL:-}
 OUT=${OUT:-$PWD/bench/results}
 NOINDEX_ROWS=20000
 if [ -n "$QUICK" ]; then
-    RUNS=${RUNS:-3} ROWS=50000 PGBENCH_SYNC=1500 PGBENCH_ASYNC=4000 SECONDS_EACH=3
-    ONLY=${ONLY:-bulk noindex single other refused}
+    defaults=(3 50000 1500 3000 2 'bulk noindex single other refused')
 else
-    RUNS=${RUNS:-5} ROWS=200000 PGBENCH_SYNC=4000 PGBENCH_ASYNC=10000 SECONDS_EACH=5
-    ONLY=${ONLY:-bulk noindex single other refused growth memory instructions pgaudit}
+    defaults=(5 200000 4000 10000 5 'bulk noindex single other refused growth memory instructions pgaudit')
 fi
+RUNS=${RUNS:-${defaults[0]}}
+ROWS=${ROWS:-${defaults[1]}}
+PGBENCH_SYNC=${PGBENCH_SYNC:-${defaults[2]}}        # transactions a client
+PGBENCH_ASYNC=${PGBENCH_ASYNC:-${defaults[3]}}
+SECONDS_EACH=${SECONDS_EACH:-${defaults[4]}}
+ONLY=${ONLY:-${defaults[5]}}
+GROWTH=${GROWTH:-1000 10000 100000 1000000${FULL:+ 10000000}}
+MEMORY=${MEMORY:-1000 10000 100000 1000000 5000000${FULL:+ 10000000}}
 
-wanted() { [[ " $ONLY " = *" $1 "* ]]; }
 available() { [ -n "$(sql -c "SELECT 1 FROM pg_available_extensions WHERE name = '$1'")" ]; }
 
 # As root on Debian, install a peer or a tool that is missing; else do without.
@@ -131,7 +136,7 @@ section_other() {
         say '\set id random(1, 100000)' "UPDATE t_$c SET name = 'new' WHERE id = :id;" >"$SCRATCH/update-$c.pgb"
         say "INSERT INTO t_$c (id, name) VALUES ((random() * 1e15)::bigint + 1000000000, 'x');" >"$SCRATCH/insert-$c.pgb"
     done
-    for run in $(seq 0 $((RUNS * 2))); do
+    for run in $(seq 0 "$RUNS"); do
         for c in plain guarded; do
             sql -c "VACUUM t_$c" -c CHECKPOINT
             measure_statement other_insert "$c" "$rows" "$run" "SELECT bench.fill('$c', 10000000, 10000000)" \
@@ -224,12 +229,11 @@ many_sessions() {
 
 # How time and memory grow. Each size has a database of its own, which bounds the disk.
 section_growth() {
-    local size sizes=(1000 10000 100000 1000000) contenders runs
-    [ -z "$FULL" ] || sizes+=(10000000)
-    for size in "${sizes[@]}"; do
+    local size contenders runs
+    for size in $GROWTH; do
         contenders=(plain audited guarded statement_trigger)
         runs=3
-        [ "$size" -gt 1000000 ] && runs=1 || contenders+=(fk row_trigger_checks)
+        if [ "$size" -gt 1000000 ]; then runs=1; else contenders+=(fk row_trigger_checks); fi
         make_database growth
         for c in "${contenders[@]}"; do make_contender "$c" -1 $((size / 2 < 100000 ? size / 2 : 100000)); done
         bulk_rounds growth "$size" $runs "${contenders[@]}"
@@ -244,9 +248,8 @@ section_growth() {
 }
 
 section_memory() {
-    local size c sizes=(1000 10000 100000 1000000 5000000)
-    [ -z "$FULL" ] || sizes+=(10000000)
-    for size in "${sizes[@]}"; do
+    local size c
+    for size in $MEMORY; do
         for c in plain guarded audited statement_trigger; do
             make_database memory
             make_contender "$c" -1 1000
@@ -266,52 +269,65 @@ measure_memory() {
 SELECT pg_backend_pid();
 \\o
 $statement;
+SELECT pg_sleep(0.1);
 SQL
     until [ -s "$SCRATCH/pid" ]; do :; done
     record memory "$1" "$2" 1 '' '' '' "$(peak_memory "$(cat "$SCRATCH/pid")")"
     wait
 }
 
-# Instructions of the executor for one statement, counted by valgrind: the
-# difference of a run with 200 and one with 400 of them. The server is stopped for it.
+# Instructions of the executor for one statement, counted by valgrind in single-user
+# mode, for which the server is stopped.  Of each kind of statement 100 warm the caches
+# and 200 are counted, each lot in a transaction that is rolled back; valgrind takes the
+# count at every rollback.
+INSTRUCTION_KINDS='select insert delete_none delete update'
 section_instructions() {
-    local c what n counts
+    local c kind counts
     if ! command -v valgrind >/dev/null; then
         say "skipped: valgrind is not installed"
         return
     fi
     make_database instructions
-    for c in plain guarded guarded_alone fk fk_guarded; do make_contender "$c" 2000 1000; done
+    for c in plain guarded fk fk_guarded; do make_contender "$c" 2000 1000; done
     stop_server fast
-    for c in plain guarded guarded_alone fk fk_guarded; do
-        for what in select insert update update_all delete_none delete; do
-            [ "$what" = delete ] || [ "$c" = plain ] || [ "$c" = guarded ] || continue
-            counts=()
-            for n in 200 400; do counts+=("$(count_instructions "$c" "$what" $n)"); done
-            record instructions "$c" "$what" 1 '' '' '' $(((counts[1] - counts[0]) / 200))
+    for c in plain guarded fk fk_guarded; do
+        mapfile -t counts < <(count_instructions "$c")
+        for kind in $INSTRUCTION_KINDS; do
+            record instructions "$c" "$kind" 1 '' '' '' $((counts[1] / 200))
+            counts=("${counts[@]:2}")
         done
     done
     restart_server
     drop_database
 }
 
+# Two numbers for each kind of statement, of the warm-up and of what counts
 count_instructions() {
-    local i statements=()
-    for i in $(seq 1 "$3"); do
+    local kind
+    rm -f "$SCRATCH"/callgrind.out*
+    for kind in $INSTRUCTION_KINDS; do
+        counted_statements "$1" "$kind" 1 100
+        counted_statements "$1" "$kind" 101 300
+    done | (cd / && as_user valgrind --tool=callgrind --callgrind-out-file="$SCRATCH/callgrind.out" \
+        --toggle-collect=PortalRun --dump-after=UserAbortTransactionBlock \
+        "$BIN/postgres" --single -D "$DATA" "$DB" >"$SCRATCH/valgrind.log" 2>&1)
+    for kind in $(seq 1 10); do sed -n 's/^totals: //p' "$SCRATCH/callgrind.out.$kind"; done
+}
+
+# contender kind first last
+counted_statements() {
+    local i
+    say "BEGIN;"
+    for i in $(seq "$3" "$4"); do
         case $2 in
-        select) statements+=("SELECT name FROM t_$1 WHERE id = $i;") ;;
-        insert) statements+=("INSERT INTO t_$1 (id, name) VALUES ($((3000 + i)), 'x');") ;;
-        update) statements+=("UPDATE t_$1 SET name = 'y' WHERE id = $i;") ;;
-        update_all) statements+=("UPDATE t_$1 SET ok = false WHERE id BETWEEN $i AND $((i + 99));") ;;
-        delete_none) statements+=("DELETE FROM t_$1 WHERE id = 5000000 + $i;") ;;
-        delete) statements+=("DELETE FROM t_$1 WHERE id = $i;") ;;
+        select) say "SELECT name FROM t_$1 WHERE id = $i;" ;;
+        insert) say "INSERT INTO t_$1 (id, name) VALUES ($((3000 + i)), 'x');" ;;
+        update) say "UPDATE t_$1 SET name = 'y' WHERE id = $i;" ;;
+        delete_none) say "DELETE FROM t_$1 WHERE id = 5000000 + $i;" ;;
+        delete) say "DELETE FROM t_$1 WHERE id = $i;" ;;
         esac
     done
-    {
-        # the counted statements come back: all that single-user mode did is undone
-        say "BEGIN;" "${statements[@]}" "ROLLBACK;"
-    } | (cd / && as_user valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=PortalRun \
-        "$BIN/postgres" --single -D "$DATA" "$DB" 2>&1 >/dev/null) | awk '/Collected/ { print $NF }'
+    say "ROLLBACK;"
 }
 
 restart_server() { (cd "$SCRATCH" && as_user pg_ctl -D "$DATA" -l "$SCRATCH/server.log" -w -s -t 60 start); }
