@@ -4,6 +4,7 @@
 #   make installcheck          run regress, isolation and TAP tests on a running server
 #   make check                 run every test on a throw-away server of its own
 #   make demo [KEEP=1]         replay the incident on a throw-away server
+#   make bench [FULL=1]        measure beside other ways to do it; make bench-quick for ratios only
 #   make alert-demo            show an attempt as it reaches a person, by way of Prometheus
 #
 # Settings for check: ONLY="regress pgtap" (some kinds of test), REGRESS="install a b",

@@ -162,14 +162,15 @@ stored_attempts() {
 
 # A script that is refused: table, expression of the id
 refused_script() {
-    printf '\\set n :n + 1\n\\set id :n * 50 + :client_id + :start\nDO $x$ BEGIN DELETE FROM %s WHERE id = %s; ' "$1" "$2"
+    printf '\\set n :n + 1\n\\set id :n * :clients + :client_id + :start\n'
+    printf 'DO $x$ BEGIN DELETE FROM %s WHERE id = %s; ' "$1" "$2"
     say "EXCEPTION WHEN integrity_constraint_violation THEN NULL; END \$x\$;"
 }
 
 section_refused() {
-    local run clients before stored done_ pid cpu start=0
+    local run clients before stored done_ start=0
     make_database refused
-    sql -c "SELECT bench.make_refused(2000000)" -c "VACUUM ANALYZE" >/dev/null
+    sql -c "SET client_min_messages = warning" -c "SELECT bench.make_refused(600000)" -c "VACUUM ANALYZE" >/dev/null
     refused_script refused :id >"$SCRATCH/refused.pgb"
     refused_script refused_fk :id >"$SCRATCH/refused_fk.pgb"
     refused_script refused 1 >"$SCRATCH/same.pgb"
@@ -179,14 +180,13 @@ section_refused() {
         for clients in 1 2; do
             before=$(stored_attempts)
             measure_pgbench refused guarded "$clients" "$run" "$SCRATCH/refused.pgb" "$clients" \
-                -T "$SECONDS_EACH" -D n=0 -D start=$start
+                -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=$start
             done_=$(awk '/^number of transactions actually processed/ { print $6 + 0 }' "$SCRATCH/pgbench.log")
             stored=$(($(stored_attempts) - before))
             record refused_stored guarded "$clients" "$run" '' '' '' $((stored - done_))
-            start=$((start + 50 * (done_ / clients + 1000)))
-            [ $start -lt 1500000 ] || start=0
+            start=$((start + 2 * done_ + 1000))
             measure_pgbench refused fk "$clients" "$run" "$SCRATCH/refused_fk.pgb" "$clients" \
-                -T "$SECONDS_EACH" -D n=0 -D start=1
+                -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=1
         done
         [ -n "$QUICK" ] || flood_round "$run"
     done
@@ -206,7 +206,7 @@ flood_round() {
         if [ -n "$flood" ]; then
             set --
             [[ $beside != *_500 ]] || set -- --rate=500
-            as_user pgbench -n -d "$DB" -c 1 -T $((SECONDS_EACH - 1)) -D n=0 -D start=0 -f "$flood" "$@" \
+            as_user pgbench -n -d "$DB" -c 1 -T $((SECONDS_EACH - 1)) -D n=0 -D clients=1 -D start=0 -f "$flood" "$@" \
                 >"$SCRATCH/flood.log" 2>&1 &
         fi
         as_user pgbench -n -d "$DB" -M prepared -c 1 -T $((SECONDS_EACH - 2)) -f "$SCRATCH/traffic.pgb" >"$SCRATCH/traffic.log" 2>&1
@@ -220,7 +220,7 @@ flood_round() {
 many_sessions() {
     local before pid
     before=$(stored_attempts)
-    as_user pgbench -n -d "$DB" -c 50 -j 2 -t 40 -D n=0 -D start="$1" -f "$SCRATCH/refused.pgb" >"$SCRATCH/pgbench.log" 2>&1
+    as_user pgbench -n -d "$DB" -c 50 -j 2 -t 40 -D n=0 -D clients=50 -D start="$1" -f "$SCRATCH/refused.pgb" >"$SCRATCH/pgbench.log" 2>&1
     pid=$(recorder_pid)
     record sessions_50 guarded 50 1 '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/pgbench.log")"
     record sessions_50_lost guarded 50 1 '' '' '' $((before + 2000 - $(stored_attempts)))

@@ -20,6 +20,6 @@ fi
 copy_sources
 (cd "$SCRATCH/build" && as_user "${wrapper[@]}" make -s PG_CONFIG="$BIN/pg_config" with_llvm=no COPT="${COPT:-}" all)
 if command -v shellcheck >/dev/null; then
-    shellcheck -S warning -x -e SC1091 scripts/*.sh test/*.sh .ci/run
+    shellcheck -S warning -x -e SC1091 scripts/*.sh test/*.sh bench/*.sh .ci/run
 fi
 say "lint: no complaints"
