@@ -209,6 +209,7 @@ sub fill
 		{
 			my $to = $id == 0 || (!$ref->{not_null} && chance(30)) ? undef : any($ref->{parent}{rows} + 1);
 
+			$to = $ref->{like}{of}{$id} if $ref->{like} && $id > 0 && $ref->{like}{by}[0] !~ /^r/ && chance(80);
 			$to = 0 if $ref->{not_null} && !defined $to;
 			# each value once, and only what is there
 			undef $to if defined $to && ($ref->{unique} && $ref->{used}{$to}++);
@@ -243,7 +244,17 @@ sub make_case
 	my $root = one_of(@tables);
 	my %ids = map { 1 + any($root->{rows}) => 1 } 1 .. 1 + any(3);
 
-	make_reference($_, one_of(@tables), one_of(@tables), \@sql, \@declared) for 1 .. $nrefs;
+	for my $n (1 .. $nrefs)
+	{
+		my ($child, $parent) = (one_of(@tables), one_of(@tables));
+
+		make_reference($n, $child, $parent, \@sql, \@declared);
+		# a second way from the same rows to the same rows
+		next unless chance(20);
+		make_reference("${n}b", $child, $parent, \@sql, \@declared);
+		my ($first, $second) = @{ $child->{refs} }[ -2, -1 ];
+		$second->{like} = $first if $first && $second->{parent} == $first->{parent} && !$second->{unique};
+	}
 	push @sql, map { @{ $_->{after} // [] } } @tables;
 	push @sql, 'SET session_replication_role = replica;';
 	fill($_, \@sql) for @tables;
