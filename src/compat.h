@@ -70,6 +70,13 @@
 #define dg_tupledesc_finish(desc) ((void) (desc))
 #endif
 
+/* Is a column generated and not stored?  From 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define DG_IS_VIRTUAL(attgenerated) ((attgenerated) == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define DG_IS_VIRTUAL(attgenerated) ((void) (attgenerated), false)
+#endif
+
 /* Is the foreign key enforced?  18 has NOT ENFORCED ones. */
 #if PG_VERSION_NUM >= 180000
 #define DG_CONSTRAINT_ENFORCED(con) ((con)->conenforced)

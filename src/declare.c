@@ -16,13 +16,16 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "catalog/catalog.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -32,6 +35,7 @@
 
 #include "arm.h"
 #include "catalog.h"
+#include "compat.h"
 #include "describe.h"
 #include "identity.h"
 #include "lookup.h"
@@ -48,6 +52,8 @@ static char *reference_name(Oid referencing, const int16 *attnums, int n);
 static void check_declaration(DgDeclaration *declaration);
 static void check_reference_side(Relation rel);
 static void check_columns(const DgDeclaration *declaration);
+static void refuse_virtual_column(Oid relid, AttrNumber attnum);
+static void refuse_virtual_columns_in(Oid relid, Expr *condition);
 static void check_condition(DgDeclaration *declaration);
 static void store_declaration(const DgDeclaration *declaration);
 static Datum int2_array(const int16 *numbers, int n);
@@ -163,6 +169,7 @@ check_columns(const DgDeclaration *declaration)
 											  declaration->referencing_attnums[i]);
 		Oid			op;
 
+		refuse_virtual_column(declaration->referencing, declaration->referencing_attnums[i]);
 		if (!dg_column_operator(referenced, referencing, &op))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -179,6 +186,34 @@ check_columns(const DgDeclaration *declaration)
 						get_rel_name(declaration->referenced))));
 }
 
+/* A virtual generated column (18) has no stored value to look for */
+static void
+refuse_virtual_column(Oid relid, AttrNumber attnum)
+{
+	if (DG_IS_VIRTUAL(get_attgenerated(relid, attnum)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot declare a reference by virtual generated column \"%s\"",
+						get_attname(relid, attnum, false)),
+				 errhint("Refer by the columns that it is generated from, or make it a stored one.")));
+}
+
+/* The same for the columns that a condition uses; a whole row uses all */
+static void
+refuse_virtual_columns_in(Oid relid, Expr *condition)
+{
+	Bitmapset  *used = NULL;
+	int			natts = get_relnatts(relid);
+
+	pull_varattnos((Node *) condition, 1, &used);
+	for (int attnum = 1; attnum <= natts; attnum++)
+	{
+		if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used) ||
+			bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, used))
+			refuse_virtual_column(relid, attnum);
+	}
+}
+
 /*
  * Parse the condition as the caller means it now, and replace it by a text
  * that means the same whatever the search_path is.
@@ -189,6 +224,7 @@ check_condition(DgDeclaration *declaration)
 	Expr	   *condition = dg_condition_parse(declaration->referencing, declaration->condition);
 	DgRoleState saved;
 
+	refuse_virtual_columns_in(declaration->referencing, condition);
 	dg_act_as(GetUserId(), &saved);
 	declaration->condition = dg_condition_deparse(declaration->referencing, condition);
 	(void) dg_condition_parse(declaration->referencing, declaration->condition);

@@ -161,9 +161,11 @@ assign_rows(const DgRemoval *removal, List *requests, DgVerdict *verdict)
 		}
 		if (!found)
 		{
-			note_problem(verdict, known_anywhere ?
-						 pstrdup("A row was changed after its removal was asked for.") :
-						 pstrdup("The approval does not name every row."));
+			note_problem(verdict, !known_anywhere ?
+						 pstrdup("The approval does not name every row.") :
+						 strcmp(removal->operation, DG_OPERATION_KEY_CHANGE) == 0 ?
+						 pstrdup("A row, or what it is to become, is not as it was when the change was asked for.") :
+						 pstrdup("A row was changed after its removal was asked for."));
 			return NULL;
 		}
 	}

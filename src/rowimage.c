@@ -259,10 +259,8 @@ add_column(DgImager *imager, Form_pg_attribute att)
 
 	if (att->attisdropped)
 		return;
-#ifdef ATTRIBUTE_GENERATED_VIRTUAL
-	if (att->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+	if (DG_IS_VIRTUAL(att->attgenerated))
 		return;
-#endif
 	column->attnum = att->attnum;
 	column->name = att->attname;
 	column->namelen = strlen(NameStr(att->attname));

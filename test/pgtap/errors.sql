@@ -149,5 +149,19 @@ SELECT throws_ok($$SELECT delete_guard.protect('pg_class')$$, '42809', NULL, 'pr
 SELECT throws_ok($$SELECT delete_guard.protect('delete_guard.event')$$, '42809', NULL, 'protect: a table of the extension, by a superuser');
 SELECT throws_ok($$SELECT delete_guard.protect('information_schema.sql_features')$$, '42809', NULL, 'protect: information_schema');
 
+-- virtual generated columns (18)
+SELECT current_setting('server_version_num')::int >= 180000 AS has_virtual \gset
+CREATE TABLE key_of (id int PRIMARY KEY);
+\if :has_virtual
+CREATE TABLE virtual_ref (x int, key_id int GENERATED ALWAYS AS (x) VIRTUAL);
+CREATE TABLE virtual_kind (key_id int, x text, kind text GENERATED ALWAYS AS (x) VIRTUAL);
+SELECT throws_ok($$SELECT delete_guard.declare_reference('virtual_ref', '{key_id}', 'key_of')$$, '0A000', NULL, 'declare_reference: a virtual generated column');
+SELECT throws_ok($$SELECT delete_guard.declare_reference('virtual_kind', '{key_id}', 'key_of', condition => 'kind IS NULL')$$, '0A000', NULL, 'declare_reference: a condition on one');
+SELECT throws_ok($$SELECT delete_guard.declare_reference('virtual_kind', '{key_id}', 'key_of', condition => 'virtual_kind IS NOT NULL')$$, '0A000', NULL, 'declare_reference: a condition on a row with one');
+SELECT lives_ok($$SELECT delete_guard.declare_reference('virtual_kind', '{key_id}', 'key_of', condition => 'x IS NULL')$$, 'declare_reference: a condition on another column');
+\else
+SELECT pass('there are no virtual generated columns');
+\endif
+
 SELECT * FROM finish();
 ROLLBACK;
