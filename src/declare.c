@@ -202,9 +202,11 @@ refuse_virtual_column(Oid relid, AttrNumber attnum)
 static void
 refuse_virtual_columns_in(Oid relid, Expr *condition)
 {
+	Relation	rel = relation_open(relid, NoLock);
+	int			natts = RelationGetNumberOfAttributes(rel);
 	Bitmapset  *used = NULL;
-	int			natts = get_relnatts(relid);
 
+	relation_close(rel, NoLock);
 	pull_varattnos((Node *) condition, 1, &used);
 	for (int attnum = 1; attnum <= natts; attnum++)
 	{
