@@ -120,9 +120,18 @@ SELECT table_name, effect, key, old_row FROM delete_guard.audit_rows
     expect 'approved.*alice.*bob'
     expect '"name": "i586"'
 
-    step "An approval serves once: the row is put back, and deleted again with the same number"
-    login alice "INSERT INTO architectures (id, name, available) VALUES (9, 'i586', true);
-BEGIN;
+    step "In the incident the row came back from a shell history; here from the audit log"
+    EVENT=$(printf "SELECT max(event_id) FROM delete_guard.audit_log WHERE request_id = $REQUEST AND outcome = 'approved';" |
+        as_person obs psql -XAtq -d obs)
+    login obs "SELECT * FROM delete_guard.restore($EVENT, dry_run => true);
+SELECT * FROM delete_guard.restore($EVENT);
+SELECT * FROM architectures WHERE name = 'i586';"
+    expect_state 00000
+    expect 'architectures +\| delete +\| .*"id": 9.* insert'
+    expect '9 +\| i586 +\| t'
+
+    step "An approval serves once: the row is there again, and is deleted with the same number"
+    login alice "BEGIN;
 SET LOCAL delete_guard.approval = $REQUEST;
 DELETE FROM architectures WHERE name = 'i586';
 ROLLBACK;

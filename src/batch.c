@@ -241,13 +241,13 @@ dg_batch_fill(DgBatch *batch, int64 event_id)
 	DgRoleState saved;
 	int			pin;
 
-	fill.reader = make_reader(batch);
-	if (batch->kind == DG_BATCH_KEY)
-		fill.new_reader = make_reader(batch);
 	fill.values = MemoryContextAlloc(batch->context, sizeof(Datum) * batch->desc->natts);
 	fill.isnull = MemoryContextAlloc(batch->context, sizeof(bool) * batch->desc->natts);
 	dg_act_as(batch->owner, &saved);
 	pin = dg_image_pin_reading();
+	fill.reader = make_reader(batch);
+	if (batch->kind == DG_BATCH_KEY)
+		fill.new_reader = make_reader(batch);
 	dg_past_rows(event_id, batch->part->number, add_row, &fill);
 	dg_image_unpin(pin);
 	dg_act_back(&saved);

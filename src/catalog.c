@@ -328,17 +328,32 @@ dg_scope_name(DgScope scope)
 }
 
 /*
- * Schema-qualified, quoted name of a relation, in the current context; its
- * OID as text if it is gone.
+ * Schema-qualified name of a relation, quoted only where it must be whatever
+ * quote_all_identifiers says; in the current context.  Its OID as text if it is
+ * gone.
  */
 char *
 dg_qualified_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
+	char	   *schema;
+	bool		quote_all = quote_all_identifiers;
+	char	   *volatile result = NULL;
 
 	if (name == NULL)
 		return psprintf("%u", relid);
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+	schema = get_namespace_name(get_rel_namespace(relid));
+	quote_all_identifiers = false;
+	PG_TRY();
+	{
+		result = quote_qualified_identifier(schema, name);
+	}
+	PG_FINALLY();
+	{
+		quote_all_identifiers = quote_all;
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*

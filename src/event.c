@@ -20,6 +20,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
@@ -37,6 +38,7 @@
 #include "event.h"
 #include "guc.h"
 #include "identity.h"
+#include "imagetype.h"
 #include "rowimage.h"
 #include "sql.h"
 
@@ -228,6 +230,7 @@ make_part(const DgTable *table, const char *effect, int depth,
 	StringInfoData buf;
 	Jsonb	   *result;
 	bool		first = true;
+	int			pin = dg_image_pin(dg_image_settings(REGTYPEOID));	/* names of types */
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"table_id\":%u,\"origin\":" INT64_FORMAT ",\"table\":",
@@ -262,6 +265,7 @@ make_part(const DgTable *table, const char *effect, int depth,
 		appendStringInfoChar(&buf, ']');
 	}
 	appendStringInfoString(&buf, "}}");
+	dg_image_unpin(pin);
 	table_close(rel, NoLock);
 	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
 	pfree(buf.data);

@@ -361,7 +361,7 @@ earlier_restore(int64 event_id)
 
 /*
  * Find the rows whose key is taken.  In a table without a key, the rows of an
- * event that was restored before count as being there.
+ * event that was restored before count as being there, and as they were.
  */
 static void
 find_taken(DgRestore *restore)
@@ -372,10 +372,13 @@ find_taken(DgRestore *restore)
 	{
 		DgBatch    *batch = lfirst(lc);
 
-		if (batch->kind == DG_BATCH_SET || batch->impossible || batch->nrows == 0)
+		bool		keyless = batch->part->key == NIL;
+
+		if (batch->impossible || batch->nrows == 0)
 			continue;
-		if (dg_taken_find(batch, DG_ROW_TAKEN) == 0 && batch->kind == DG_BATCH_INSERT &&
-			restore->restored_by != 0)
+		if (batch->kind != DG_BATCH_SET)
+			keyless = dg_taken_find(batch, DG_ROW_TAKEN) == 0;
+		if (keyless && batch->kind != DG_BATCH_KEY && restore->restored_by != 0)
 			memset(batch->state, DG_ROW_TAKEN, batch->nrows);
 	}
 }
@@ -386,6 +389,7 @@ refuse_conflicts(DgRestore *restore)
 {
 	int64		taken = count_rows(restore, DG_ROW_TAKEN);
 	StringInfoData detail;
+	int			nnamed = 0;
 	ListCell   *lc;
 
 	if (restore->gone != NIL)
@@ -399,11 +403,12 @@ refuse_conflicts(DgRestore *restore)
 	initStringInfo(&detail);
 	foreach(lc, restore->batches)
 	{
-		DgRowReport named = {restore, lfirst(lc), 0, &detail, 0};
+		DgRowReport named = {restore, lfirst(lc), 0, &detail, nnamed};
 
-		if (dg_batch_count(named.batch, DG_ROW_TAKEN) > 0)
+		if (nnamed < DG_NAMED_KEYS && dg_batch_count(named.batch, DG_ROW_TAKEN) > 0)
 			dg_past_rows(restore->event->event_id, named.batch->part->number,
 						 name_taken_row, &named);
+		nnamed = named.nnamed;
 	}
 	if (restore->restored_by != 0)
 		appendStringInfo(&detail, "%sThe event was restored before, by event " INT64_FORMAT ".",
