@@ -1,7 +1,8 @@
 # What preview_delete says, what DELETE does and what the audit log stores of it
-# are the same, on random schemas: foreign keys with every action, deferred ones,
-# cycles, self-references, diamonds, several columns, keys other than the primary
-# one, keys that refer on, partitions, inheritance, declared references.
+# are the same, and restore() brings all of it back, on random schemas: foreign
+# keys with every action, deferred ones, cycles, self-references, diamonds,
+# several columns, keys other than the primary one, keys that refer on,
+# partitions, inheritance, declared references.
 #
 # DG_SEED gives the random numbers, DG_SCHEMAS how many schemas (220).
 
@@ -48,7 +49,7 @@ $$;
 CREATE FUNCTION compare(tables text[], root text, cond text, declared jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     problems text := '';
-    last_event bigint;
+    last_event bigint; event bigint;
     says_guard boolean; says_postgres boolean;
     refused text := ''; context text; state text; message text;
     gone text[]; changed text[]; dangling text[]; d jsonb; part text[];
@@ -100,6 +101,17 @@ BEGIN
             WHERE event_id > last_event AND audit_rows.effect IN ('set null', 'set default')
               AND base(table_name) || ' ' || (old_row ->> 'id') <> ALL (gone);
         IF wrong IS NOT NULL THEN problems := problems || 'old values that differ: ' || wrong || '; '; END IF;
+        -- restore() brings all of it back
+        FOR event IN SELECT DISTINCT event_id FROM delete_guard.event_rows WHERE event_id > last_event ORDER BY event_id LOOP
+            SELECT coalesce(wrong, '') || string_agg(format('%s %s: %s', action, key, note), ', ')
+                INTO wrong FROM delete_guard.restore(event) WHERE action NOT IN ('insert', 'update')
+                AND base(table_name) || ' ' || (key ->> 'id') <> ALL (gone);
+        END LOOP;
+        IF wrong <> '' THEN problems := problems || 'not restored: ' || wrong || '; '; END IF;
+        CALL look(tables, 'now_is');
+        SELECT string_agg(coalesce(w.tab, n.tab) || ' ' || coalesce(w.id, n.id) || ': ' || coalesce(n.r::text, 'gone'), ', ')
+            INTO wrong FROM was w FULL JOIN now_is n USING (tab, id) WHERE w.r IS DISTINCT FROM n.r;
+        IF wrong <> '' THEN problems := problems || 'not as before after restore: ' || wrong || '; '; END IF;
         RAISE EXCEPTION USING ERRCODE = 'DG000';
     EXCEPTION
         WHEN SQLSTATE 'DG000' THEN NULL;
