@@ -213,10 +213,12 @@ REVOKE SELECT ON delete_guard.audit_log FROM regress_dg_bob;
 
 -- The name of the table is the one it had
 ALTER TABLE arch RENAME TO renamed;
-SELECT DISTINCT table_name FROM delete_guard.audit_log WHERE table_id = 'renamed'::regclass;
+SELECT DISTINCT table_name FROM delete_guard.audit_log WHERE table_id = 'renamed'::regclass AND operation <> 'ddl';
+SELECT table_name, outcome, details FROM delete_guard.audit_log WHERE table_id = 'renamed'::regclass AND operation = 'ddl';
 DELETE FROM renamed WHERE id = 50;
 SELECT count(DISTINCT table_name) FROM delete_guard.audit_log WHERE table_id = 'renamed'::regclass;
 
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 SELECT delete_guard.forget_reference('dist_arch_id');
+CALL dg_test.release('dg_audit');
 DROP SCHEMA dg_audit CASCADE;

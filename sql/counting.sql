@@ -108,5 +108,6 @@ SET client_min_messages = warning;
 SELECT dg_test.alone($$SELECT count(delete_guard.remove_approver(role_name, table_id)) FROM delete_guard.approver$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) > 0 AS forgotten FROM delete_guard.declared_reference$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
+CALL dg_test.release('dg_counting');
 DROP SCHEMA dg_counting CASCADE;
 CALL dg_test.here();

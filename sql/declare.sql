@@ -307,5 +307,6 @@ SELECT operation, outcome, table_name, rows, hangs FROM dg_test.news();
 SELECT delete_guard.unprotect(table_id) FROM delete_guard.protected_tables;
 SELECT count(delete_guard.forget_reference(name)) FROM unnest('{architectures,pairs,unguarded,tree,region}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
 RESET ROLE;
+CALL dg_test.release('dg_declare');
 DROP SCHEMA dg_declare CASCADE;
 SELECT count(*) FROM delete_guard.declared_reference;

@@ -246,4 +246,5 @@ SELECT * FROM dg_test.news();
 RESET ROLE;
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 SELECT delete_guard.forget_reference('dist_arch_id');
+CALL dg_test.release('dg_routes');
 DROP SCHEMA dg_routes CASCADE;

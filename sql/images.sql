@@ -234,4 +234,5 @@ ALTER TABLE changed DROP b;
 SELECT key, old_row FROM dg_test.images('dg_images.changed');
 
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
+CALL dg_test.release('dg_images');
 DROP SCHEMA dg_images CASCADE;

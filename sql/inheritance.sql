@@ -62,4 +62,5 @@ SELECT delete_guard.unprotect('base');
 SELECT count(*) AS triggers_left FROM pg_trigger WHERE tgname LIKE '00\_delete\_guard%';
 SELECT delete_guard.forget_reference('soft_id');
 RESET ROLE;
+CALL dg_test.release('dg_inherit');
 DROP SCHEMA dg_inherit CASCADE;

@@ -134,4 +134,42 @@ CREATE FUNCTION dg_test.event(of text) RETURNS bigint LANGUAGE sql SECURITY DEFI
     SELECT max(event_id) FROM delete_guard.audit_log WHERE table_name = of AND operation IN ('delete', 'key change', 'truncate') $$;
 CREATE FUNCTION dg_test.says_event(statement text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(dg_test.says(statement), '(event )[0-9]+', '\1N', 'g') $$;
+-- What comes of a DDL statement, which is rolled back unless it is to be kept:
+-- the change that was refused, the events it left, or the error
+CREATE FUNCTION dg_test.ddl_events(since bigint) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format('%s %s: %s', l.outcome, coalesce(l.table_name, 'all'), regexp_replace(l.details ->> 'action', 'digest [0-9a-f]+', 'digest', 'g')), E'\n' ORDER BY l.event_id)
+    FROM delete_guard.audit_log l WHERE l.event_id > since AND l.operation = 'ddl';
+$$;
+CREATE FUNCTION dg_test.last_event() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(max(l.event_id), 0) FROM delete_guard.audit_log l;
+$$;
+CREATE FUNCTION dg_test.ddl(statement text, keep boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    since bigint := dg_test.last_event();
+    events text; s text; m text; d text;
+BEGIN
+    EXECUTE statement;
+    events := coalesce(dg_test.ddl_events(since), 'ok');
+    IF keep THEN
+        RETURN events;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'DGOK0';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS s = RETURNED_SQLSTATE, m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL;
+    IF s = 'DGOK0' THEN
+        RETURN events;
+    END IF;
+    RETURN CASE WHEN d LIKE '%The change is: %' THEN s || ' ' || regexp_replace(regexp_replace(d, '^.*The change is: ', ''), 'digest [0-9a-f]+', 'digest', 'g')
+                ELSE s || ': ' || m END;
+END $$;
+-- End the protection of all tables in a schema, as a superuser can by hand
+CREATE PROCEDURE dg_test.release(schema text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    CALL dg_test.own_triggers('delete_guard.protected_table', 'D');
+    DELETE FROM delete_guard.protected_table p USING pg_catalog.pg_class c
+    WHERE c.oid = p.table_id AND c.relnamespace = schema::regnamespace;
+    CALL dg_test.own_triggers('delete_guard.protected_table', 'A');
+$$;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA dg_test TO PUBLIC;

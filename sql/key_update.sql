@@ -155,4 +155,5 @@ SELECT operation, outcome, table_name, rows, images, hangs FROM dg_test.news();
 RESET ROLE;
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 SELECT count(delete_guard.forget_reference(name)) FROM unnest('{arch,tree,swap,swapped_u}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
+CALL dg_test.release('dg_update');
 DROP SCHEMA dg_update CASCADE;

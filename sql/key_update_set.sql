@@ -121,4 +121,5 @@ SELECT operation, outcome, rows, images, hangs FROM dg_test.news();
 SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) FROM unnest('{arch,part_of}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared'$$);
 SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', 'arch')$$);
+CALL dg_test.release('dg_set');
 DROP SCHEMA dg_set CASCADE;

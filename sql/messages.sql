@@ -108,4 +108,5 @@ SELECT dg_test.says('SELECT delete_guard.remove_approver(''regress_dg_carol'', '
 SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', 'architectures')$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) FROM delete_guard.references_to('architectures') WHERE kind = 'declared'$$);
+CALL dg_test.release('dg_msg');
 DROP SCHEMA dg_msg CASCADE;

@@ -78,4 +78,5 @@ SELECT key, old_row FROM dg_test.images('dg_moves.v_a');
 SELECT count(delete_guard.forget_reference(name)) FROM unnest('{q,w,v_a}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 RESET ROLE;
+CALL dg_test.release('dg_moves');
 DROP SCHEMA dg_moves CASCADE;

@@ -82,4 +82,5 @@ SELECT operation, outcome, table_name, rows, images FROM dg_test.news();
 SELECT delete_guard.forget_reference('to_item_item_id');
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 RESET ROLE;
+CALL dg_test.release('dg_part_ddl');
 DROP SCHEMA dg_part_ddl CASCADE;

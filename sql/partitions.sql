@@ -171,4 +171,5 @@ SELECT count(*) AS triggers_left FROM pg_trigger WHERE tgname LIKE '00\_delete\_
 DELETE FROM p WHERE region = 'us';
 SELECT count(delete_guard.forget_reference(name)) FROM unnest('{p,m,num}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
 RESET ROLE;
+CALL dg_test.release('dg_parts');
 DROP SCHEMA dg_parts CASCADE;

@@ -115,4 +115,6 @@ SELECT delete_guard.unprotect('arch');
 SELECT count(delete_guard.forget_reference(name)) FROM unnest(ARRAY['dist_arch_id', 'refs_arch_id']) AS name;
 \c - :super
 SET client_min_messages = warning;
+CALL dg_test.release('dg_priv');
+CALL dg_test.release('dg_priv_closed');
 DROP SCHEMA dg_priv, dg_priv_closed CASCADE;

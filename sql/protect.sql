@@ -191,4 +191,5 @@ SELECT delete_guard.protect('"A Name"', 'log');
 SELECT delete_guard.unprotect('"A Name"');
 RESET ROLE;
 SET client_min_messages = warning;
+CALL dg_test.release('dg_protect');
 DROP SCHEMA dg_protect CASCADE;

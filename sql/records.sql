@@ -90,4 +90,5 @@ SELECT operation, outcome, rows, request FROM dg_test.news();
 
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 RESET ROLE;
+CALL dg_test.release('dg_records');
 DROP SCHEMA dg_records CASCADE;

@@ -68,7 +68,10 @@ CREATE TABLE later (x int, y int);
 INSERT INTO later VALUES (15, 150);
 ALTER TABLE later ADD CONSTRAINT later_fk FOREIGN KEY (x, y) REFERENCES main ON DELETE CASCADE;
 DELETE FROM main WHERE a = 15;  -- fails
+ALTER TABLE later DROP CONSTRAINT later_fk;  -- fails
+SELECT delete_guard.protect('main', 'log') \g /dev/null
 ALTER TABLE later DROP CONSTRAINT later_fk;
+SELECT delete_guard.protect('main') \g /dev/null
 DELETE FROM main WHERE a = 15;
 -- columns renamed
 CREATE TABLE renamed (x int, y int, FOREIGN KEY (x, y) REFERENCES main);
@@ -153,4 +156,5 @@ SELECT delete_guard.unprotect('main');
 SELECT delete_guard.unprotect('target');
 SELECT delete_guard.unprotect('par');
 RESET ROLE;
+CALL dg_test.release('dg_references');
 DROP SCHEMA dg_references CASCADE;

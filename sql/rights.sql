@@ -196,4 +196,5 @@ SET client_min_messages = warning;
 SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', table_id) FROM delete_guard.approver$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) FROM unnest('{dg_rights.cond,dg_rights.dom,dg_rights.comp}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared'$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
+CALL dg_test.release('dg_rights');
 DROP SCHEMA dg_rights CASCADE;

@@ -156,6 +156,7 @@ INSERT INTO logs VALUES (1), (12);
 INSERT INTO child VALUES (2, NULL, 'blue');
 SELECT suggestion, evidence FROM found WHERE suggestion ~ 'team';
 DROP TABLE logs, child, members, teams;
+CALL dg_test.release('dg_suggest_too');
 DROP SCHEMA dg_suggest_too CASCADE;
 
 -- Polymorphic pairs
@@ -219,4 +220,5 @@ SELECT (SELECT evidence FROM found WHERE suggestion LIKE 'big%') = (SELECT evide
 -- Each change of the list is an event
 SELECT operation, outcome, table_name, person, details FROM delete_guard.audit_log
 WHERE operation ~ 'ignore' ORDER BY event_id;
+CALL dg_test.release('dg_suggest');
 DROP SCHEMA dg_suggest CASCADE;

@@ -117,4 +117,5 @@ TRUNCATE free;
 SELECT * FROM dg_test.news();
 SELECT delete_guard.forget_reference('soft_main_id');
 RESET ROLE;
+CALL dg_test.release('dg_truncate');
 DROP SCHEMA dg_truncate CASCADE;

@@ -162,4 +162,5 @@ SELECT operation, outcome, table_name, rows, images, hangs FROM dg_test.news() W
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 SELECT count(delete_guard.forget_reference(name)) FROM unnest('{dom,combo,ukey,"\"Mixed Case \"\"q\"\"\""}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared';
 RESET ROLE;
+CALL dg_test.release('"dg Types"');
 DROP SCHEMA "dg Types" CASCADE;

@@ -89,4 +89,5 @@ DELETE FROM guarded WHERE id = 1;
 RESET ROLE;
 SELECT operation, outcome, table_name, row_count FROM delete_guard.event WHERE event_id > :mark;
 SELECT delete_guard.unprotect('guarded');
+CALL dg_test.release('dg_beeswax');
 DROP SCHEMA dg_beeswax CASCADE;

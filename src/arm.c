@@ -59,6 +59,8 @@ static bool missing_only = false;
 static void arm_hierarchy(List *relids, Oid root, bool only_missing);
 static void arm_relations(List *relids, Oid root);
 static void arm_relation(Oid relid, Oid root);
+static void drop_triggers(Oid relid, const char *const *names, int nnames);
+static void drop_triggers_of(List *relids, const char *const *names, int nnames);
 static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
 static bool is_clone(Oid relid, const char *name);
@@ -206,8 +208,45 @@ dg_disarm(Oid relid)
 {
 	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY,
 		DG_TRIGGER_KEY_OWN, DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_DELETE, DG_TRIGGER_END_UPDATE};
+
+	drop_triggers(relid, names, lengthof(names));
+}
+
+/*
+ * Drop the key triggers of a table and everything below it, so that a command
+ * can change the columns that they name; with deletes the delete triggers
+ * too, so that the table can become a partition or an inheritance child.  The
+ * caller has them made again with dg_arm.
+ */
+void
+dg_make_way(Oid relid, bool deletes)
+{
+	static const char *const names[] = {DG_TRIGGER_KEY, DG_TRIGGER_KEY_OWN, DG_TRIGGER_DELETE};
+
+	drop_triggers(relid, names, deletes ? 3 : 2);
+}
+
+/* Drop triggers by name from a hierarchy; while it goes on, dg_arming() says so */
+static void
+drop_triggers(Oid relid, const char *const *names, int nnames)
+{
+	arming = true;
+	PG_TRY();
+	{
+		drop_triggers_of(dg_hierarchy(relid), names, nnames);
+	}
+	PG_FINALLY();
+	{
+		arming = false;
+	}
+	PG_END_TRY();
+}
+
+/* Each relation as its owner */
+static void
+drop_triggers_of(List *relids, const char *const *names, int nnames)
+{
 	ListCell   *lc;
-	List	   *relids = dg_hierarchy(relid);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -216,7 +255,7 @@ dg_disarm(Oid relid)
 		DgRoleState saved;
 
 		dg_act_as(dg_relation_owner(lfirst_oid(lc)), &saved);
-		for (int i = 0; i < lengthof(names); i++)
+		for (int i = 0; i < nnames; i++)
 		{
 			/* clones go with the trigger they were cloned from */
 			if (!is_clone(lfirst_oid(lc), names[i]))
@@ -381,6 +420,8 @@ changed_condition(Oid relid, List *attnums)
 	StringInfoData buf;
 	ListCell   *lc;
 
+	if (attnums == NIL)
+		return "false";			/* the last key was dropped, as approved */
 	initStringInfo(&buf);
 	foreach(lc, attnums)
 	{

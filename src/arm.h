@@ -26,6 +26,7 @@ extern bool dg_arm_is_plain(Oid relid, Oid root);
 extern List *dg_arm_key_columns(Oid relid);
 extern bool dg_arming(void);
 extern void dg_disarm(Oid relid);
+extern void dg_make_way(Oid relid, bool deletes);
 extern List *dg_hierarchy(Oid relid);
 
 #endif							/* DELETE_GUARD_ARM_H */

@@ -98,6 +98,13 @@
 #define DG_AUTHENTICATED_NAME() (MyProcPort ? MyProcPort->authn_id : NULL)
 #endif
 
+/* ALTER COLUMN ... SET EXPRESSION: from 17 on; -1 is no subcommand */
+#if PG_VERSION_NUM >= 170000
+#define DG_AT_SET_EXPRESSION AT_SetExpression
+#else
+#define DG_AT_SET_EXPRESSION ((AlterTableType) -1)
+#endif
+
 /* A named wait event; before 17 an extension has one for all */
 #if PG_VERSION_NUM >= 170000
 #define dg_wait_event(name) WaitEventExtensionNew(name)

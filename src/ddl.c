@@ -1,7 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  event trigger: follow what a DDL command has changed
+ *	  event triggers: DDL commands before and after they run
+ *
+ * ddl_command_start	what the command means is found out (command.c), verdicts
+ *						are asked for, and triggers that would stand in its way
+ *						are dropped, to be made again at its end
+ * sql_drop				a table that was dropped is no longer registered
+ * ddl_command_end		verdicts on what only now is known; triggers are made
+ *						(again); what was renamed or moved is recorded
  *
  * After a command on a table that is protected, or is below one that is, its
  * triggers are made again: a new partition or inheritance child gets its own,
@@ -15,24 +22,161 @@
  * and a new key has triggers made again only if all of them are there and do not
  * watch its columns yet, as triggers from a dump do.
  *
+ * A name is looked up at the start without a lock; another session may give it
+ * to another relation before the command has one.  So at the end of ALTER TABLE
+ * the relation that it was about is compared.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "arm.h"
 #include "catalog.h"
+#include "ddlstate.h"
+#include "ddltext.h"
+#include "sql.h"
+#include "steps.h"
 
+PG_FUNCTION_INFO_V1(delete_guard_ddl_start);
+PG_FUNCTION_INFO_V1(delete_guard_ddl_drop);
 PG_FUNCTION_INFO_V1(delete_guard_ddl_end);
 
-static void classify(Node *parsetree, bool *structure, bool *keys);
+/*
+ * The relation of the latest ALTER TABLE to begin: what is known of a command
+ * that commits on its way (DETACH PARTITION CONCURRENTLY), within which no
+ * other can begin.
+ */
+static Oid	latest_relid = InvalidOid;
+
+static EventTriggerData *event_of_call(FunctionCallInfo fcinfo, const char *function);
+static void make_way(Oid relid, bool deletes);
+static void forget_table(Oid relid);
+static void judge_again(Node *parsetree);
+static void follow_structure(Node *parsetree);
+static void put_right(DgDdlCommand *command);
+static void put_released(List *relids);
+static Oid topmost(Oid relid);
+static void sees_structure(Node *parsetree, bool *structure, bool *keys);
 static bool makes_key(const Constraint *constraint);
 static List *relations_of_command(void);
+
+/*
+ * Event trigger function for ddl_command_start
+ */
+Datum
+delete_guard_ddl_start(PG_FUNCTION_ARGS)
+{
+	Node	   *parsetree = event_of_call(fcinfo, "_ddl_start")->parsetree;
+	DgDdlCommand *command;
+	MemoryContext old;
+	ListCell   *lc;
+
+	latest_relid = InvalidOid;
+	if (!dg_ddl_is_our_business() || dg_guarded_tables() == NIL)
+		PG_RETURN_NULL();
+	command = dg_ddl_begin(parsetree);
+	old = MemoryContextSwitchTo(command->context);
+	if (IsA(parsetree, AlterTableStmt))
+		latest_relid = dg_range_relation(((AlterTableStmt *) parsetree)->relation);
+	command->relid = latest_relid;
+	command->ddl = dg_command_classify(parsetree, InvalidOid);
+	MemoryContextSwitchTo(old);
+	foreach(lc, command->ddl->changes)
+	{
+		DgDdlChange *change = lfirst(lc);
+
+		dg_ddl_ask(change->table_id, change->action);
+	}
+	/* a trigger of ours that is dropped as permitted stays away */
+	command->keep_dropped = IsA(parsetree, DropStmt) &&
+		((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER && command->ddl->changes != NIL;
+	foreach(lc, command->ddl->loosen)
+		make_way(lfirst_oid(lc), false);
+	foreach(lc, command->ddl->swap)
+		make_way(lfirst_oid(lc), true);
+	PG_RETURN_NULL();
+}
+
+/* The event that a function is called for; an error if it is called by hand */
+static EventTriggerData *
+event_of_call(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"delete_guard.%s\" must be called by an event trigger",
+						function)));
+	return (EventTriggerData *) fcinfo->context;
+}
+
+/* Triggers make way for the command that begins, and are back at its end */
+static void
+make_way(Oid relid, bool deletes)
+{
+	if (!dg_has_own_trigger(relid))
+		return;
+	dg_make_way(relid, deletes);
+	dg_ddl_lost_trigger(relid);
+}
+
+/*
+ * Event trigger function for sql_drop: what is registered of tables that are
+ * gone goes too.
+ */
+Datum
+delete_guard_ddl_drop(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+
+	(void) event_of_call(fcinfo, "_ddl_drop");
+	if (!dg_ddl_is_our_business())
+		PG_RETURN_NULL();
+	foreach(lc, dg_gone_tables())
+		forget_table(lfirst_oid(lc));
+	PG_RETURN_NULL();
+}
+
+/* Remove what is registered of a table that is gone */
+static void
+forget_table(Oid relid)
+{
+	static const struct
+	{
+		const char *step;
+		const char *query;
+	}			forget[] = {
+		{"unprotect", "DELETE FROM delete_guard.protected_table WHERE table_id::oid = $1"},
+		{"forget_reference", "DELETE FROM delete_guard.declared_reference WHERE $1 IN (referenced::oid, referencing::oid)"},
+		{"remove_approver", "DELETE FROM delete_guard.approver WHERE table_id::oid = $1"},
+	};
+
+	for (int i = 0; i < lengthof(forget); i++)
+	{
+		Oid			argtype = OIDOID;
+		Datum		arg = ObjectIdGetDatum(relid);
+		DgRoleState saved;
+		bool		changed;
+
+		dg_own_connect(&saved);
+		dg_own_query(forget[i].query, 1, &argtype, &arg, NULL, false, 0);
+		changed = SPI_processed > 0;
+		dg_own_finish(&saved);
+		if (changed)
+			dg_journal_step(forget[i].step, InvalidOid, psprintf("{\"dropped_table\": %u}", relid));
+	}
+	dg_catalog_changed("protected_table");
+	dg_catalog_changed("declared_reference");
+}
 
 /*
  * Event trigger function for ddl_command_end
@@ -40,29 +184,73 @@ static List *relations_of_command(void);
 Datum
 delete_guard_ddl_end(PG_FUNCTION_ARGS)
 {
-	bool		structure = false;
-	bool		keys = false;
-	bool		renamed;
+	Node	   *parsetree = event_of_call(fcinfo, "_ddl_end")->parsetree;
+	DgDdlCommand *command;
 	ListCell   *lc;
 
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called by an event trigger",
-						"delete_guard._ddl_end")));
-	classify(((EventTriggerData *) fcinfo->context)->parsetree, &structure, &keys);
-	renamed = IsA(((EventTriggerData *) fcinfo->context)->parsetree, RenameStmt);
-	if (IsBinaryUpgrade || dg_arming() || !(structure || keys || renamed))
+	if (!dg_ddl_is_our_business())
 		PG_RETURN_NULL();
+	if (dg_guarded_tables() != NIL)
+	{
+		judge_again(parsetree);
+		follow_structure(parsetree);
+	}
+	if (IsA(parsetree, RenameStmt) && OidIsValid(dg_own_extension()))
+	{
+		foreach(lc, relations_of_command())
+			dg_declarations_follow_names(lfirst_oid(lc));
+	}
+	command = dg_ddl_end(parsetree);
+	if (command)
+	{
+		put_right(command);
+		MemoryContextDelete(command->context);
+	}
+	else if (IsA(parsetree, AlterTableStmt) && OidIsValid(latest_relid))
+		put_released(dg_command_classify(parsetree, latest_relid)->released);
+	PG_RETURN_NULL();
+}
+
+/* Ask about what was not known at the start: another relation, lost keys */
+static void
+judge_again(Node *parsetree)
+{
+	DgDdlCommand *command = dg_ddl_find(parsetree);
+	Oid			judged = command ? command->relid : latest_relid;
+	ListCell   *lc;
+	ListCell   *cc;
+
+	if (command)
+		dg_ddl_judge_lost_keys(command);
+	if (!IsA(parsetree, AlterTableStmt))
+		return;
+	foreach(lc, relations_of_command())
+	{
+		if (judged == lfirst_oid(lc))
+			continue;
+		foreach(cc, dg_command_classify(parsetree, lfirst_oid(lc))->changes)
+		{
+			DgDdlChange *change = lfirst(cc);
+
+			dg_ddl_ask(change->table_id, change->action);
+		}
+	}
+}
+
+/* Arm what a command has put below a protected table, and new keys */
+static void
+follow_structure(Node *parsetree)
+{
+	bool		structure = false;
+	bool		keys = false;
+	ListCell   *lc;
+
+	sees_structure(parsetree, &structure, &keys);
+	if (!structure && !keys)
+		return;
 	foreach(lc, relations_of_command())
 	{
 		DgProtection protection;
-
-		if (renamed)
-		{
-			dg_declarations_follow_names(lfirst_oid(lc));
-			continue;
-		}
 
 		if (!dg_protection_find(lfirst_oid(lc), &protection))
 			continue;
@@ -73,12 +261,65 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 				 OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)))
 			dg_arm_new(protection.relid);
 	}
-	PG_RETURN_NULL();
+}
+
+/* At the end of a command: triggers where they belong, records */
+static void
+put_right(DgDdlCommand *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->rearm)
+	{
+		if (OidIsValid(dg_guarded_by(lfirst_oid(lc))))
+			dg_arm(topmost(lfirst_oid(lc)));
+	}
+	put_released(command->ddl->released);
+	foreach(lc, command->ddl->notes)
+	{
+		DgDdlChange *note = lfirst(lc);
+
+		dg_journal_step("ddl", note->table_id,
+						psprintf("{\"action\": %s}", dg_quote_json(note->action)));
+	}
+}
+
+/* Relations that have left their hierarchy */
+static void
+put_released(List *relids)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (get_rel_name(lfirst_oid(lc)) == NULL || !dg_has_own_trigger(lfirst_oid(lc)))
+			continue;
+		if (OidIsValid(dg_guarded_by(lfirst_oid(lc))))
+			dg_arm(topmost(lfirst_oid(lc)));	/* perhaps a plain table again */
+		else
+			dg_disarm(lfirst_oid(lc));
+	}
+}
+
+/* The highest registered table that a relation is below, or it itself */
+static Oid
+topmost(Oid relid)
+{
+	Oid			result = relid;
+	DgProtection protection;
+	ListCell   *lc;
+
+	foreach(lc, dg_ancestors(relid))
+	{
+		if (dg_protection_read(lfirst_oid(lc), &protection))
+			result = lfirst_oid(lc);
+	}
+	return result;
 }
 
 /* Can the command have added relations below a table, or keys? */
 static void
-classify(Node *parsetree, bool *structure, bool *keys)
+sees_structure(Node *parsetree, bool *structure, bool *keys)
 {
 	ListCell   *lc;
 

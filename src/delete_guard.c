@@ -10,11 +10,15 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "access.h"
 #include "approval.h"
+#include "ddlstate.h"
 #include "guc.h"
 #include "pending.h"
+#include "utility.h"
 
 PG_MODULE_MAGIC;
 
@@ -34,6 +38,10 @@ _PG_init(void)
 	dg_guc_define();
 	dg_approval_init();
 	dg_pending_init();
+	dg_ddl_init();
+	dg_access_init();
+	if (process_shared_preload_libraries_in_progress)
+		dg_utility_init();
 }
 
 /*

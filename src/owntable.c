@@ -44,7 +44,6 @@ PG_FUNCTION_INFO_V1(delete_guard_guard_own);
 
 static bool is_own_write(void);
 static bool is_loading(TriggerEvent event);
-static bool has_been_used(void);
 static const char *verb(TriggerEvent event);
 static void log_write(const char *what, TriggerData *trigdata);
 static void refuse_write(TriggerData *trigdata);
@@ -98,23 +97,7 @@ static bool
 is_loading(TriggerEvent event)
 {
 	return TRIGGER_FIRED_BY_INSERT(event) &&
-		has_privs_of_role(GetUserId(), dg_own_owner()) && !has_been_used();
-}
-
-/* Has the library written an event in this database? */
-static bool
-has_been_used(void)
-{
-	DgRoleState saved;
-	bool		isnull;
-	bool		result;
-
-	dg_own_connect(&saved);
-	dg_own_query("SELECT is_called FROM delete_guard.use_count", 0, NULL, NULL, NULL, false, 1);
-	result = SPI_processed != 1 ||
-		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	dg_own_finish(&saved);
-	return result;
+		has_privs_of_role(GetUserId(), dg_own_owner()) && !dg_own_used();
 }
 
 /* What is done to the table */

@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 
 #include "change.h"
+#include "command.h"
 #include "setting.h"
 #include "sql.h"
 #include "steps.h"
@@ -57,6 +58,8 @@ static char *canonical_action(const Callable *callable, char **values, Oid *tabl
 static char *protect_action(char **values, Oid table_id);
 static void require_reference(const char *name);
 static char *need(const char *value, const char *parameter);
+static bool is_select(const char *action);
+static int64 request_ddl(Oid table_id, const char *command, const char *reason);
 static void require_right(const Callable *callable, Oid table_id);
 
 /*
@@ -78,6 +81,8 @@ delete_guard_request_change(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("action must not be null")));
+	if (!is_select(action))
+		PG_RETURN_INT64(request_ddl(table_id, action, reason));
 	call = parse_call(action);
 	callable = call ? find_callable(call->funcname) : NULL;
 	if (callable == NULL)
@@ -101,6 +106,33 @@ delete_guard_request_change(PG_FUNCTION_ARGS)
 				 errmsg("this change needs no approval"),
 				 errdetail("The action is: %s", action)));
 	PG_RETURN_INT64(dg_change_request(&change, reason));
+}
+
+/* Is a text a SELECT, as calls are, or several commands?  Else it is taken as DDL */
+static bool
+is_select(const char *action)
+{
+	List	   *statements = raw_parser(action, RAW_PARSE_DEFAULT);
+
+	return list_length(statements) != 1 ||
+		IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt);
+}
+
+/* Ask for a DDL command on a table, or on all of them */
+static int64
+request_ddl(Oid table_id, const char *command, const char *reason)
+{
+	DgChange	change = {0};
+
+	change.table_id = table_id;
+	change.operation = DG_OPERATION_DDL;
+	change.action = dg_ddl_action(command, table_id);
+	if (!dg_change_is_held(&change))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this change needs no approval"),
+				 errdetail("The action is: %s", change.action)));
+	return dg_change_request(&change, reason);
 }
 
 /* The one function call that a text is: SELECT f(...); else NULL */

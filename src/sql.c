@@ -134,23 +134,31 @@ dg_owner_may_read(Oid relid)
 }
 
 /*
+ * OID of one of delete_guard's own relations, InvalidOid if it is not there.
+ */
+Oid
+dg_own_relation_if_any(const char *name)
+{
+	Oid			schema = get_namespace_oid(DG_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+/*
  * OID of one of delete_guard's own relations; name is a string constant.
  * Raises an error if the extension is not (or no longer) there.
  */
 Oid
 dg_own_relation(const char *name)
 {
-	Oid			schema;
-	Oid			relid = InvalidOid;
+	Oid			relid;
 
 	for (int i = 0; i < nown; i++)
 	{
 		if (own[i].name == name)
 			return own[i].relid;
 	}
-	schema = get_namespace_oid(DG_SCHEMA, true);
-	if (OidIsValid(schema))
-		relid = get_relname_relid(name, schema);
+	relid = dg_own_relation_if_any(name);
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -303,5 +311,24 @@ dg_own_query(const char *query, int nargs, Oid *argtypes, Datum *values,
 		own_write_depth--;
 	}
 	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Has the library written an event in this database?  Until then, what is in
+ * the own tables has been loaded from a dump.
+ */
+bool
+dg_own_used(void)
+{
+	DgRoleState saved;
+	bool		isnull;
+	bool		result;
+
+	dg_own_connect(&saved);
+	dg_own_query("SELECT is_called FROM delete_guard.use_count", 0, NULL, NULL, NULL, false, 1);
+	result = SPI_processed != 1 ||
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	dg_own_finish(&saved);
 	return result;
 }

@@ -30,7 +30,9 @@ extern int	dg_latest_query(const char *query, int nargs, Oid *argtypes,
 							long count);
 extern Oid	dg_own_relation(const char *name);
 extern Oid	dg_own_schema(void);
+extern Oid	dg_own_relation_if_any(const char *name);
 extern Oid	dg_own_owner(void);
+extern bool dg_own_used(void);
 extern int64 dg_own_nextval(const char *sequence);
 extern bool dg_own_write_active(void);
 extern int	dg_own_query(const char *query, int nargs, Oid *argtypes,

@@ -138,7 +138,8 @@ like($err, qr/ERROR:  23001/, 'enforce set before the library is loaded does not
 # A function's SET clause.
 $r = approved('id = 7');
 $node->safe_psql('postgres', qq{
-	CREATE FUNCTION trojan() RETURNS void LANGUAGE sql SET delete_guard.approval = $r AS 'DELETE FROM arch WHERE id IN (7, 8)'});
+	CREATE FUNCTION trojan() RETURNS void LANGUAGE sql AS 'DELETE FROM arch WHERE id IN (7, 8)';
+	UPDATE pg_proc SET proconfig = ARRAY['delete_guard.approval=$r'] WHERE oid = 'trojan'::regproc});
 ($out, $err) = as('alice', 'SELECT trojan()');
 like($err, qr/ERROR:  23001.*does not name every row/s, 'a function cannot use an approval for more than it names');
 

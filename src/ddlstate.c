@@ -1,0 +1,331 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddlstate.c
+ *	  the DDL commands that are under way, and what they may do
+ *
+ * A command reaches us several times: at its start with its parse tree, then
+ * for each object that it drops or alters, and at its end.  Here is kept what
+ * was found out, so that a verdict is asked for once, and what is to be put
+ * right at the end.  Commands nest (a function that an event trigger or a
+ * default calls may run others), so they are a stack; the top one is the one
+ * that objects are dropped for.
+ *
+ * Something that happens outside of any command that has a start (with event
+ * triggers switched off, say) belongs to a nameless one, which lasts as long as
+ * the client's statement.
+ *
+ * Lifetime: the transaction, or the subtransaction that a command began in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "catalog/objectaddress.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "arm.h"
+#include "catalog.h"
+#include "change.h"
+#include "ddlstate.h"
+#include "ddltext.h"
+
+static DgDdlCommand *current = NULL;
+static DgDdlCommand *nameless = NULL;
+static TimestampTz nameless_since = 0;
+static bool judging = false;
+
+static DgDdlCommand *new_command(Node *parsetree);
+static DgDdlCommand *command_under_way(void);
+static bool is_permitted(const DgDdlCommand *command, Oid table_id, const char *action);
+static void at_xact_event(XactEvent event, void *arg);
+static void at_subxact_event(SubXactEvent event, SubTransactionId subid,
+							 SubTransactionId parent, void *arg);
+static void refuse_unarmed(const DgDdlCommand *command);
+
+/*
+ * Is there anything to do at all for what goes on in this process?  Nothing is
+ * asked of commands that make our own triggers, of a server that is being
+ * upgraded, and while a verdict is being found.
+ */
+bool
+dg_ddl_is_our_business(void)
+{
+	return !dg_arming() && !judging && !IsBinaryUpgrade && IsNormalProcessingMode() &&
+		IsTransactionState() && OidIsValid(MyDatabaseId) && !IsParallelWorker();
+}
+
+/*
+ * A command begins.
+ */
+DgDdlCommand *
+dg_ddl_begin(Node *parsetree)
+{
+	DgDdlCommand *command = new_command(parsetree);
+
+	command->outer = current;
+	current = command;
+	return command;
+}
+
+/* Room for what is known of a command */
+static DgDdlCommand *
+new_command(Node *parsetree)
+{
+	MemoryContext context = AllocSetContextCreate(TopTransactionContext,
+												  "delete_guard DDL command",
+												  ALLOCSET_SMALL_SIZES);
+	DgDdlCommand *command = MemoryContextAllocZero(context, sizeof(DgDdlCommand));
+
+	command->context = context;
+	command->nestlevel = GetCurrentTransactionNestLevel();
+	command->parsetree = parsetree;
+	return command;
+}
+
+/*
+ * What is known of a command that is under way, or NULL.
+ */
+DgDdlCommand *
+dg_ddl_find(Node *parsetree)
+{
+	DgDdlCommand *command = current;
+
+	while (command && command->parsetree != parsetree)
+		command = command->outer;
+	return command;
+}
+
+/*
+ * A command has ended.  Returns what is known of it, or NULL; it stays until
+ * the caller deletes its context.  Commands within it whose end did not come
+ * are forgotten.
+ */
+DgDdlCommand *
+dg_ddl_end(Node *parsetree)
+{
+	DgDdlCommand *command = dg_ddl_find(parsetree);
+
+	if (command)
+		current = command->outer;
+	return command;
+}
+
+/* The command that what happens now belongs to */
+static DgDdlCommand *
+command_under_way(void)
+{
+	if (current)
+		return current;
+	if (nameless == NULL || nameless_since != GetCurrentStatementStartTimestamp())
+	{
+		nameless = new_command(NULL);
+		nameless_since = GetCurrentStatementStartTimestamp();
+	}
+	return nameless;
+}
+
+/*
+ * Ask for a verdict on an action, unless it was given in this command already.
+ * Raises an error if it may not be.
+ */
+void
+dg_ddl_ask(Oid table_id, const char *action)
+{
+	DgDdlCommand *command = command_under_way();
+	DgChange	change = {0};
+	DgDdlChange *permitted;
+	MemoryContext old;
+	bool		pushed = false;
+
+	if (is_permitted(command, table_id, action))
+		return;
+	change.table_id = table_id;
+	change.operation = "ddl";
+	change.action = action;
+	if (!ActiveSnapshotSet())
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pushed = true;
+	}
+	judging = true;
+	PG_TRY();
+	{
+		dg_change_permit(&change);
+	}
+	PG_FINALLY();
+	{
+		judging = false;
+	}
+	PG_END_TRY();
+	if (pushed)
+		PopActiveSnapshot();
+
+	old = MemoryContextSwitchTo(command->context);
+	permitted = palloc(sizeof(DgDdlChange));
+	permitted->table_id = table_id;
+	permitted->action = pstrdup(action);
+	command->permitted = lappend(command->permitted, permitted);
+	MemoryContextSwitchTo(old);
+}
+
+/* Was this permitted in this command?  Any action of a table without action. */
+static bool
+is_permitted(const DgDdlCommand *command, Oid table_id, const char *action)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->permitted)
+	{
+		DgDdlChange *permitted = lfirst(lc);
+
+		if (permitted->table_id == table_id &&
+			(action == NULL || strcmp(permitted->action, action) == 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The command under way is about to drop, or has changed, something that a
+ * protected table rests on.  Asks for a verdict unless the command has one on
+ * that table, or on all.
+ */
+void
+dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject)
+{
+	DgDdlCommand *command = command_under_way();
+	ObjectAddress address;
+	char	   *identity;
+
+	if (is_permitted(command, table_id, NULL) || is_permitted(command, InvalidOid, NULL))
+		return;
+	ObjectAddressSubSet(address, class_id, object, subobject);
+	identity = getObjectIdentity(&address, true);
+	dg_ddl_ask(table_id, dg_command_text(command->parsetree, identity ? identity : "an object"));
+}
+
+/*
+ * A relation is losing a trigger of ours to the command under way: it gets it
+ * back at the end, if it is still there.
+ */
+void
+dg_ddl_lost_trigger(Oid relid)
+{
+	DgDdlCommand *command = command_under_way();
+	MemoryContext old;
+
+	if (command->keep_dropped)
+		return;
+	old = MemoryContextSwitchTo(command->context);
+	command->rearm = list_append_unique_oid(command->rearm, relid);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The command under way is dropping a constraint.  If it is a foreign key that
+ * refers to a protected table, whether that matters is judged at the end, when
+ * it is known if the referencing table has gone with it.
+ */
+void
+dg_ddl_lost_key(Oid constraint)
+{
+	DgDdlCommand *command = command_under_way();
+	MemoryContext old = MemoryContextSwitchTo(command->context);
+	DgGuardedKey *key = dg_guarded_key(constraint);
+
+	if (key)
+		command->lost_keys = lappend(command->lost_keys, key);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Ask about foreign keys that a command, now at its end, has dropped.
+ */
+void
+dg_ddl_judge_lost_keys(DgDdlCommand *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->lost_keys)
+	{
+		DgGuardedKey *key = lfirst(lc);
+		char	   *name;
+
+		if (is_permitted(command, key->table_id, NULL) || !dg_guarded_key_is_lost(key))
+			continue;
+		name = psprintf("foreign key %s of %s", quote_identifier(key->name),
+						dg_qualified_name(key->referencing));
+		dg_ddl_ask(key->table_id, dg_command_text(command->parsetree, name));
+	}
+}
+
+/*
+ * Called when the library is loaded.
+ */
+void
+dg_ddl_init(void)
+{
+	RegisterXactCallback(at_xact_event, NULL);
+	RegisterSubXactCallback(at_subxact_event, NULL);
+}
+
+/* Transaction callback: nothing outlives it */
+static void
+at_xact_event(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+	{
+		if (nameless)
+			refuse_unarmed(nameless);
+		for (DgDdlCommand *command = current; command; command = command->outer)
+			refuse_unarmed(command);
+	}
+	else if (event != XACT_EVENT_PARALLEL_PRE_COMMIT)
+	{
+		current = NULL;
+		nameless = NULL;
+	}
+}
+
+/* Subtransaction callback: forget commands that an error has ended */
+static void
+at_subxact_event(SubXactEvent event, SubTransactionId subid,
+				 SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (current && current->nestlevel >= level)
+		current = current->outer;
+	if (nameless && nameless->nestlevel >= level)
+		nameless = NULL;
+}
+
+/*
+ * A command that did not end as others do has taken triggers of ours away: the
+ * transaction must not commit.
+ */
+static void
+refuse_unarmed(const DgDdlCommand *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->rearm)
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		if (get_rel_name(relid) && OidIsValid(dg_guarded_by(relid)) && !dg_is_armed(relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("protected table \"%s\" has lost triggers of delete_guard",
+							get_rel_name(relid)),
+					 errhint("Call delete_guard.protect() for the table in the same transaction.")));
+	}
+}
