@@ -333,7 +333,10 @@ sees_structure(Node *parsetree, bool *structure, bool *keys)
 		{
 			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 
-			if (cmd->subtype == AT_AttachPartition || cmd->subtype == AT_AddInherit)
+			/* ALTER INDEX ... ATTACH PARTITION looks alike, but nothing is to be armed */
+			if (cmd->subtype == AT_AddInherit ||
+				(cmd->subtype == AT_AttachPartition &&
+				 ((AlterTableStmt *) parsetree)->objtype == OBJECT_TABLE))
 				*structure = true;
 			else if (cmd->subtype == AT_AddConstraint)
 				*keys |= makes_key(castNode(Constraint, cmd->def));
