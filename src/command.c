@@ -212,6 +212,7 @@ alter_table(DgDdl *ddl, AlterTableStmt *stmt, Oid relid)
 		tables = list_concat_unique_oid(tables, *concern);
 		if (!own)
 			clause_effects(ddl, lfirst_node(AlterTableCmd, lc), relid);
+		ddl->loading = list_length(stmt->cmds) == 1 && is_loading(lfirst_node(AlterTableCmd, lc)->subtype);
 	}
 	foreach(lc, tables)
 		add_change(&ddl->changes, lfirst_oid(lc),

@@ -21,6 +21,7 @@ typedef struct DgDdlChange
 typedef struct DgDdl
 {
 	bool		before;			/* has the command yet to run? */
+	bool		loading;		/* is it a part of a restore that may be? */
 	List	   *changes;		/* DgDdlChange: need a verdict */
 	List	   *notes;			/* DgDdlChange: allowed and recorded */
 	List	   *loosen;			/* tables whose key triggers name a column that

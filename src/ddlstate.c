@@ -203,7 +203,8 @@ dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject)
 	ObjectAddress address;
 	char	   *identity;
 
-	if (is_permitted(command, table_id, NULL) || is_permitted(command, InvalidOid, NULL))
+	if ((command->ddl && command->ddl->loading) ||
+		is_permitted(command, table_id, NULL) || is_permitted(command, InvalidOid, NULL))
 		return;
 	ObjectAddressSubSet(address, class_id, object, subobject);
 	identity = getObjectIdentity(&address, true);
