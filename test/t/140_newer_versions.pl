@@ -1,0 +1,70 @@
+# What only newer servers have: MERGE by source (17), foreign keys that are not
+# enforced or compare periods (18).  Routes: 5, 32, 34.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+my ($version) = $node->pg_version =~ /^(\d+)/;
+plan skip_all => 'needs PostgreSQL 17 or later' if $version < 17;
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION delete_guard; CREATE ROLE alice LOGIN');
+
+# Make tables, let alice try; returns stderr of the attempt.
+sub try
+{
+	my ($schema, $setup, $attempt) = @_;
+	$node->safe_psql('postgres', "CREATE SCHEMA $schema; SET search_path = $schema, public; SET client_min_messages = warning; $setup;
+		GRANT USAGE ON SCHEMA $schema TO alice; GRANT ALL ON ALL TABLES IN SCHEMA $schema TO alice");
+	my ($rc, $stdout, $stderr) = $node->psql('postgres', "SET search_path = $schema, public; $attempt",
+		on_error_stop => 0, extra_params => [ '-U', 'alice', '-v', 'VERBOSITY=verbose' ]);
+	return $stderr;
+}
+
+sub events
+{
+	my ($schema) = @_;
+	return $node->safe_psql('postgres', "SELECT string_agg(operation || ' ' || outcome || ' ' || row_count, ', ' ORDER BY event_id)
+		FROM delete_guard.audit_log WHERE table_name LIKE '$schema.%' AND row_count IS NOT NULL AND outcome <> 'done'");
+}
+
+my $stderr = try('bysource', q{
+	CREATE TABLE arch (id int PRIMARY KEY); CREATE TABLE soft (arch_id int); INSERT INTO arch VALUES (1), (2); INSERT INTO soft VALUES (1);
+	SELECT delete_guard.protect('arch'); SELECT delete_guard.declare_reference('soft', '{arch_id}', 'arch')},
+	'MERGE INTO arch USING (SELECT 2 AS id) s ON s.id = arch.id WHEN NOT MATCHED BY SOURCE THEN DELETE');
+like($stderr, qr/ERROR:  23001/, 'route 5: MERGE, WHEN NOT MATCHED BY SOURCE: refused');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM bysource.arch'), '2', 'route 5: nothing changed');
+is(events('bysource'), 'delete blocked 1', 'route 5: in the log');
+
+SKIP:
+{
+	skip 'needs PostgreSQL 18 or later', 6 if $version < 18;
+
+	# Not enforced: PostgreSQL does nothing about it, so it counts like a declared one.
+	$stderr = try('notenforced', q{
+		CREATE TABLE arch (id int PRIMARY KEY); CREATE TABLE fk (arch_id int REFERENCES arch ON DELETE CASCADE NOT ENFORCED);
+		INSERT INTO arch VALUES (1), (2); INSERT INTO fk VALUES (1); SELECT delete_guard.protect('arch')},
+		'DELETE FROM arch WHERE id = 2; DELETE FROM arch WHERE id = 1');
+	like($stderr, qr/ERROR:  23001:.*"fk" \(arch_id\), not enforced, would dangle/s, 'route 34: a foreign key that is not enforced: refused, and said so');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM notenforced.arch'), '1', 'route 34: the row is there');
+	is(events('notenforced'), 'delete logged 1, delete blocked 1', 'route 34: in the log');
+
+	# Periods: a row refers to several that together contain its period.
+	$node->safe_psql('postgres', 'CREATE EXTENSION btree_gist');
+	$stderr = try('period', q{CREATE TABLE room (id int, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS));
+		CREATE TABLE booking (room_id int, valid daterange, FOREIGN KEY (room_id, PERIOD valid) REFERENCES room (id, PERIOD valid));
+		INSERT INTO room VALUES (1, '[2026-01-01,2026-02-15)'), (1, '[2026-02-15,2027-01-01)'), (1, '[2027-01-01,2028-01-01)'), (2, '[2026-01-01,2027-01-01)');
+		INSERT INTO booking VALUES (1, '[2026-02-01,2026-03-01)'); SELECT delete_guard.protect('room')},
+		q{DELETE FROM room WHERE id = 2; DELETE FROM room WHERE valid @> date '2027-06-01'; DELETE FROM room WHERE valid @> date '2026-01-01'; UPDATE room SET id = 3 WHERE valid @> date '2026-03-01'});
+	is(scalar(() = $stderr =~ /ERROR:  23001:[^\n]*1 of 1 rows\nDETAIL:[^\n]*1 row of "booking"/g), 2, 'route 32: a period that several rows contain together refers to each: refused');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM period.room'), '2', 'route 32: those rows are there');
+	is(events('period'), 'delete logged 1, delete logged 1, delete blocked 1, key change blocked 1', 'route 32: in the log');
+}
+
+$node->stop;
+done_testing();
