@@ -22,11 +22,12 @@ set format x '10^{%L}'
 set datafile missing '?'
 
 set output 'growth.svg'
-set title 'Time of one DELETE, three referring tables with an index'
+set title 'CPU of one DELETE, three referring tables with an index'
+set ylabel 'ms'
 plot for [i=2:20] 'growth.dat' using 1:(column(i)) with linespoints title columnheader(i)
 
 set output 'noindex.svg'
-set title '20,000 rows deleted, referring table without an index'
+set title 'CPU of 20,000 rows deleted, referring table without an index'
 set xlabel 'referring rows'
 plot for [i=2:20] 'noindex_growth.dat' using 1:(column(i)) with linespoints title columnheader(i)
 

@@ -170,9 +170,9 @@ for my $measure (qw(growth noindex_growth memory))
 	my (%seen, @names);
 	for my $size (sizes($measure)) { push @names, grep { !$seen{$_}++ } contenders($measure, $size) }
 	next unless @names;
-	my $column = $measure eq 'memory' ? 'value' : 'wall_ms';
+	my $column = $measure eq 'memory' ? 'value' : 'cpu_ms';
 	my @rows = map { my $size = $_; [$size, map { number(value($measure, $_, $size, $column)) } @names] } sizes($measure);
-	put("**$measure, ", $measure eq 'memory' ? 'kB at most' : 'wall ms', '**');
+	put("**$measure, ", $measure eq 'memory' ? 'kB at most' : 'CPU ms', '**');
 	put('');
 	table(['rows', @names], @rows);
 	open my $dat, '>', "$dir/$measure.dat" or die "$dir/$measure.dat: $!\n";
