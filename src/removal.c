@@ -41,13 +41,23 @@
 #define DG_SCAN_CHUNK_MIN 1000
 #define DG_SCAN_CHUNK_MAX 1000000
 
+/* Some of the rows, by their position; nothing is kept for those after the last */
+typedef struct DgRowBits
+{
+	MemoryContext context;
+	uint8	   *bits;			/* NULL if there are none */
+	Size		room;			/* bytes */
+} DgRowBits;
+
 static void source_rewind(DgRowSource *source);
 static bool source_next(DgRowSource *source);
 static bool source_next_rekeyed(DgRowSource *source);
-static uint8 *removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held);
-static int	look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held);
+static void removal_look(DgRemoval *removal, DgRowSource *source, DgRowBits *held);
+static void look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, DgRowBits *held);
+static void bits_set(DgRowBits *set, int64 position);
+static bool bits_has(const DgRowBits *set, int64 position);
 static int	chunk_rows(const DgRemoval *removal);
-static void removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held);
+static void removal_hold(DgRemoval *removal, DgRowSource *source, const DgRowBits *held);
 static DgVerdict *removal_decide(DgRemoval *removal);
 static int	scan_chunk_rows(const DgRemoval *removal);
 static void store_rows(DgRemoval *removal, DgRowSource *source, DgParts *parts,
@@ -191,33 +201,30 @@ dg_removal_begin(DgRemoval *removal, Relation rel, const char *operation,
 DgVerdict *
 dg_removal_judge(DgRemoval *removal, DgRowSource *source)
 {
-	bool		any_held;
-	uint8	   *held = removal_look(removal, source, &any_held);
+	DgRowBits	held = {CurrentMemoryContext};
 
+	removal_look(removal, source, &held);
 	if (removal->nrows == 0)
 		return NULL;
-	if (any_held)
-		removal_hold(removal, source, held);
+	if (held.bits)
+		removal_hold(removal, source, &held);
 	return removal_decide(removal);
 }
 
 /*
- * First pass: count the rows, find those that something refers to.  Returns a
- * bitmap of the rows that need an approval, by their position.
+ * First pass: count the rows, find those that something refers to.  held
+ * receives those that need an approval.
  */
-static uint8 *
-removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held)
+static void
+removal_look(DgRemoval *removal, DgRowSource *source, DgRowBits *held)
 {
 	bool		single = !source->store && !source->scanned && !source->rekeyed;
 	int			capacity = single ? 1 : chunk_rows(removal);
 	int			nreferences = Max(removal->table->nreferences, 1);
 	DgKeys	   *keys = dg_keys_create(removal->table, capacity, CurrentMemoryContext);
 	int64	   *counts = palloc_extended(sizeof(int64) * capacity * nreferences, MCXT_ALLOC_HUGE);
-	Size		room = 1024;
-	uint8	   *held = palloc0(room);
 	bool		more = true;
 
-	*any_held = false;
 	removal->referenced = dg_keys_create(removal->table, 16, CurrentMemoryContext);
 	source_rewind(source);
 	while (more)
@@ -229,28 +236,17 @@ removal_look(DgRemoval *removal, DgRowSource *source, bool *any_held)
 			if (source->concerned)
 				dg_keys_concern(keys, keys->nrows - 1, source->concerned);
 		}
-		if ((removal->nrows + keys->nrows) / 8 >= room)
-		{
-			Size		wanted = Max(room * 2, (removal->nrows + keys->nrows) / 8 + 1);
-
-			held = repalloc_huge(held, wanted);
-			memset(held + room, 0, wanted - room);
-			room = wanted;
-		}
-		if (look_at_chunk(removal, keys, counts, held) > 0)
-			*any_held = true;
+		look_at_chunk(removal, keys, counts, held);
 	}
 	MemoryContextDelete(keys->context);
 	pfree(counts);
-	return held;
 }
 
-/* Count what refers to a chunk of rows; returns how many need an approval */
-static int
-look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held)
+/* Count what refers to a chunk of rows; those that need an approval go into held */
+static void
+look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, DgRowBits *held)
 {
 	DgTable    *table = removal->table;
-	int			nheld = 0;
 
 	dg_dependents_count(removal->dependents, keys, counts);
 	for (int row = 0; row < keys->nrows; row++)
@@ -263,12 +259,37 @@ look_at_chunk(DgRemoval *removal, DgKeys *keys, int64 *counts, uint8 *held)
 		if (referenced && removal->nreferenced++ < DG_ROWSET_MAX)
 			dg_keys_add_from(removal->referenced, keys, row);
 		if (dg_policy_holds(table, referenced))
-		{
-			held[position / 8] |= 1 << (position % 8);
-			nheld++;
-		}
+			bits_set(held, position);
 	}
-	return nheld;
+}
+
+/* Add a row */
+static void
+bits_set(DgRowBits *set, int64 position)
+{
+	Size		byte = position / 8;
+
+	if (byte >= set->room)
+	{
+		Size		wanted = Max(set->room * 2, byte + 1024);
+
+		if (set->bits == NULL)
+			set->bits = MemoryContextAllocHuge(set->context, wanted);
+		else
+			set->bits = repalloc_huge(set->bits, wanted);
+		memset(set->bits + set->room, 0, wanted - set->room);
+		set->room = wanted;
+	}
+	set->bits[byte] |= 1 << (position % 8);
+}
+
+/* Is a row one of them? */
+static bool
+bits_has(const DgRowBits *set, int64 position)
+{
+	Size		byte = position / 8;
+
+	return byte < set->room && (set->bits[byte] & (1 << (position % 8))) != 0;
 }
 
 /*
@@ -301,7 +322,7 @@ scan_chunk_rows(const DgRemoval *removal)
  * that need an approval and are not covered by one already.
  */
 static void
-removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held)
+removal_hold(DgRemoval *removal, DgRowSource *source, const DgRowBits *held)
 {
 	TupleDesc	desc = RelationGetDescr(removal->rel);
 	int64		position = 0;
@@ -316,7 +337,7 @@ removal_hold(DgRemoval *removal, DgRowSource *source, const uint8 *held)
 	{
 		uint8		digest[DG_KEY_DIGEST_LEN];
 
-		if (!(held[position / 8] & (1 << (position % 8))))
+		if (!bits_has(held, position))
 			continue;
 		if (imager)
 		{
