@@ -233,7 +233,8 @@ section_growth() {
     for size in $GROWTH; do
         contenders=(plain audited guarded statement_trigger)
         runs=3
-        if [ "$size" -gt 1000000 ]; then runs=0; else contenders+=(fk row_trigger_checks); fi
+        [ "$size" -lt 1000000 ] || runs=0
+        [ "$size" -gt 1000000 ] || contenders+=(fk row_trigger_checks)
         make_database growth
         for c in "${contenders[@]}"; do make_contender "$c" -1 $((size / 2 < 100000 ? size / 2 : 100000)); done
         bulk_rounds growth "$size" $runs "${contenders[@]}"
