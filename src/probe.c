@@ -19,8 +19,8 @@
  * changed do not count in the first look; the second sees what became of them.
  *
  * How.  With a usable index: one index scan per key.  Without: the keys are
- * hashed and the leaf is scanned once, however many keys there are; one or two
- * keys, or keys that cannot be hashed, are compared one by one in that scan.
+ * hashed and the leaf is scanned once, however many keys there are; a single
+ * key, or keys that cannot be hashed, are compared one by one in that scan.
  *
  * Rights are the caller's business; no privileges or row security policies
  * apply to the scans.
@@ -48,8 +48,11 @@
 #include "probe.h"
 #include "sql.h"
 
-/* Up to this many keys are compared one by one, without hashing */
-#define DG_PLAIN_COMPARE 2
+/*
+ * Up to this many keys are compared one by one, without hashing: for two, the
+ * comparisons cost more than hashing each row does (see doc/performance.md)
+ */
+#define DG_PLAIN_COMPARE 1
 
 /* Hash table over keys: chains of row numbers by hash value */
 typedef struct DgKeyHash
