@@ -96,7 +96,7 @@ dg_alert_is_due(const char *operation, const char *outcome)
 	static const char *const outcomes[] = {"blocked", "approved", "break_glass",
 	"not_enforced", "requested", "restored"};
 	static const char *const operations[] = {"unprotect", "forget_reference",
-	"add_approver", "remove_approver", "purge"};
+	"add_approver", "remove_approver", "purge", "ddl"};
 
 	for (int i = 0; i < lengthof(outcomes); i++)
 	{

@@ -5,7 +5,8 @@
  *
  * Removed are requests that can neither be approved nor used any more and that
  * nothing was done about since, with their decisions; then events that are
- * older and belong to no request that is left, with their rows.
+ * older and belong to no request that is left, with their rows.  The totals
+ * of events keep them (see tally.c).
  *
  * Rights: whoever was granted the function, or owns the extension; and an
  * approval (see change.c).
@@ -22,6 +23,7 @@
 #include "setting.h"
 #include "sql.h"
 #include "steps.h"
+#include "tally.h"
 
 PG_FUNCTION_INFO_V1(delete_guard_purge);
 
@@ -88,10 +90,13 @@ run_purge(Datum before, Purged *purged)
 				"  WHERE d.request_id = gone.request_id RETURNING 1)"
 				" SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM decisions)",
 				before, &purged->requests, &purged->decisions);
+	dg_tally_before_purge();
 	run_counted("WITH gone AS (DELETE FROM delete_guard.event e"
 				" WHERE e.occurred_at < $1 AND NOT EXISTS (SELECT FROM delete_guard.request r"
 				"  WHERE r.request_id = e.request_id)"
-				" RETURNING e.event_id),"
+				" RETURNING e.*),"
+				" beyond AS (SELECT * FROM gone WHERE event_id > " DG_TALLY_MARK "),"
+				" counted AS (" DG_TALLY_ADD("beyond") "),"
 				" rows AS (DELETE FROM delete_guard.event_rows r USING gone"
 				"  WHERE r.event_id = gone.event_id RETURNING 1)"
 				" SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM rows)",

@@ -139,16 +139,7 @@ fold_chunk(int64 after, int64 upto)
 				 " SELECT event_id, operation, outcome, table_name, row_count, occurred_at"
 				 " FROM delete_guard.event WHERE event_id > $1 AND event_id <= $2"
 				 " ORDER BY event_id LIMIT $3), "
-				 "folded AS ("
-				 " INSERT INTO delete_guard.event_total AS t"
-				 " (operation, outcome, table_name, events, row_count, last_at)"
-				 " SELECT operation, outcome, coalesce(table_name, ''), count(*),"
-				 " coalesce(sum(row_count), 0), max(occurred_at)"
-				 " FROM chunk GROUP BY 1, 2, 3"
-				 " ON CONFLICT (operation, outcome, table_name) DO UPDATE SET"
-				 " events = t.events + excluded.events,"
-				 " row_count = t.row_count + excluded.row_count,"
-				 " last_at = greatest(t.last_at, excluded.last_at)) "
+				 "folded AS (" DG_TALLY_ADD("chunk") ") "
 				 "SELECT max(event_id) FROM chunk HAVING count(*) = $3",
 				 3, types, values, NULL, false, 0);
 	return SPI_processed > 0 ? column_int64(1, upto) : upto;
@@ -180,6 +171,17 @@ column_int64(int column, int64 if_null)
 									  column, &isnull);
 
 	return isnull ? if_null : DatumGetInt64(value);
+}
+
+/*
+ * Whoever deletes events calls this first, in the same transaction, and then
+ * adds those beyond the mark to the totals in the statement that deletes them
+ * (DG_TALLY_ADD, DG_TALLY_MARK).
+ */
+void
+dg_tally_before_purge(void)
+{
+	LockRelationOid(dg_own_relation("event_total"), ShareRowExclusiveLock);
 }
 
 /*

@@ -48,11 +48,13 @@ CREATE ROLE dg_alert_monitor LOGIN IN ROLE pg_monitor;
 CREATE TABLE arch (id int PRIMARY KEY);
 CREATE TABLE assoc (arch_id int);
 CREATE TABLE other (id int PRIMARY KEY);
+CREATE TABLE third (id int PRIMARY KEY);
 INSERT INTO arch SELECT generate_series(1, 10);
 INSERT INTO assoc SELECT generate_series(1, 5);
 GRANT ALL ON arch TO dg_alert_alice, dg_alert_bob;
 SELECT delete_guard.protect('arch');
 SELECT delete_guard.protect('other');
+SELECT delete_guard.protect('third');
 SELECT delete_guard.declare_reference('assoc', '{arch_id}', 'arch');
 SQL
 
@@ -86,6 +88,10 @@ alert_follows "a refused DELETE" /mail "$(firing DeleteGuardAttemptRefused block
 
 alert_follows "a table disarmed by its owner" /page "$(firing DeleteGuardWeakened done public.other)" sql -c "SELECT delete_guard.unprotect('other')"
 
+# Disarmed by a superuser past all guards, before anything is deleted.
+disarm() { sql -c "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'third'::regclass AND tgname LIKE '00_delete_guard%'"; }
+alert_follows "a table disarmed in the catalog" /page '"status":"firing",.*"alertname":"DeleteGuardUnhealthy"' disarm
+
 # Approved by a second person, who is named only now, and loudly.
 alert_follows "an approver is added" /page '"status":"firing",.*"alertname":"DeleteGuardWeakened",.*"operation":"add_approver"' \
     sql -c "SELECT delete_guard.add_approver('dg_alert_bob')"
@@ -96,6 +102,16 @@ approved() {
         psql -Xq -U dg_alert_alice -c "BEGIN" -c "SET LOCAL delete_guard.approval = $request" -c 'DELETE FROM arch WHERE id = 2' -c COMMIT
 }
 alert_follows "a removal by approval" /mail "$(firing DeleteGuardRemovedByApproval approved public.arch)" approved
+
+# Alone, in an emergency.
+broken() {
+    local request
+    request=$(sql -U dg_alert_alice -c "SELECT delete_guard.request_delete('arch', 'id = 4')") &&
+        as alice "SELECT delete_guard.break_glass($request, 'nobody answers')" &&
+        psql -Xq -U dg_alert_alice -c "BEGIN" -c "SET LOCAL delete_guard.approval = $request" -c 'DELETE FROM arch WHERE id = 4' -c COMMIT
+}
+sql -c "GRANT EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) TO dg_alert_alice"
+alert_follows "a break-glass" /page "$(firing DeleteGuardBreakGlass break_glass public.arch)" broken
 
 # The dashboard: Prometheus answers each of its expressions.
 dashboard() {

@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Post what delete_guard reports to a chat webhook, the moment it is committed.
 
-usage: listen.py CONNECTION WEBHOOK        (needs psycopg2)
+usage: listen.py CONNECTION WEBHOOK     a libpq connection string; what takes {"text": ...}
 
-CONNECTION is a libpq connection string, WEBHOOK takes {"text": ...} as Slack, Mattermost and
-others do. Any login may listen. After a lost connection it connects again; what was reported
-meanwhile is in delete_guard.audit_log and in the server log, not here.
+Any login may listen. What happens while the connection is lost is in delete_guard.audit_log only.
 """
 import json
 import select

@@ -70,6 +70,10 @@ CREATE VIEW delete_guard.metrics (name, kind, labels, value) AS
     FROM unnest('{block,log}'::text[]) AS m(mode) LEFT JOIN delete_guard.protected_table p USING (mode)
     GROUP BY m.mode
     UNION ALL
+    SELECT 'health_problems', 'gauge', jsonb_build_object('severity', s.severity), count(h.severity)
+    FROM unnest('{error,warning,info}'::text[]) AS s(severity) LEFT JOIN delete_guard.health() h USING (severity)
+    GROUP BY s.severity
+    UNION ALL
     SELECT 'enforce', 'gauge', '{}', delete_guard._enforced()::integer;
 COMMENT ON VIEW delete_guard.metrics IS
     'counters and gauges for a monitoring system; counters survive restarts and purging';

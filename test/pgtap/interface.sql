@@ -59,7 +59,7 @@ FROM (VALUES ('audit_log', 'event_id', 'bigint'), ('audit_log', 'occurred_at', '
 SELECT is((SELECT kind FROM delete_guard.metrics m WHERE m.name = v.name LIMIT 1), v.kind, v.name || ' is a ' || v.kind)
 FROM (VALUES ('repeated_attempts_total', 'counter'), ('attempts_not_stored_total', 'counter'), ('recorder_starts_total', 'counter'),
              ('recorder_failures_total', 'counter'), ('pending_requests', 'gauge'), ('oldest_pending_request_seconds', 'gauge'),
-             ('protected_tables', 'gauge'), ('enforce', 'gauge'), ('events_not_counted', 'gauge')) AS v(name, kind);
+             ('protected_tables', 'gauge'), ('health_problems', 'gauge'), ('enforce', 'gauge'), ('events_not_counted', 'gauge')) AS v(name, kind);
 
 -- Settings: name, who may set them, default, unit.  (Loads the library.)
 SELECT delete_guard._library_version() IS NOT NULL AS loaded \gset

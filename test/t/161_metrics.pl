@@ -114,12 +114,21 @@ is(metric('repeated_attempts_total'), '2', 'repeats count');
 $attempts++;
 ok($node->poll_query_until('postgres', q{SELECT lately = 2 FROM delete_guard.recorder_total WHERE name = 'repeats'}), 'and are kept');
 
+# What is purged still counts, whether it had been added to the totals or not.
+my $left = $node->safe_psql('postgres', 'SELECT count(*) FROM delete_guard.event');
+for my $more (28000 .. 28002) { $node->safe_psql('postgres', "DELETE FROM arch WHERE id = $more") }
+cmp_ok($node->safe_psql('postgres', q{SELECT delete_guard.purge('0 seconds')}), '>', 25000, 'events are purged');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM delete_guard.event'), '<', $left, 'they are gone');
+is(metric('events_total', 'logged'), '25006', 'purged: deletes still count');
+is(metric('events_total', 'blocked'), $attempts, 'purged: attempts still count');
+my $deleted = 25006;
+
 # Restart, crash, and again.
 for my $how (qw(fast immediate))
 {
 	$node->stop($how);
 	$node->start;
-	is(metric('events_total', 'logged'), '25003', "$how: deletes");
+	is(metric('events_total', 'logged'), $deleted, "$how: deletes");
 	is(metric('events_total', 'blocked'), $attempts, "$how: attempts");
 	is(metric('attempts_not_stored_total'), '1', "$how: attempts not stored");
 	is(metric('repeated_attempts_total'), '2', "$how: repeats");
@@ -133,7 +142,7 @@ $standby->init_from_backup($node, 'b', has_streaming => 1);
 $standby->start;
 attempt();
 $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
-is(metric('events_total', 'logged', $standby), '25003', 'standby: deletes');
+is(metric('events_total', 'logged', $standby), $deleted, 'standby: deletes');
 is(metric('events_total', 'blocked', $standby), $attempts, 'standby: attempts');
 is(metric('attempts_not_stored_total', undef, $standby), '1', 'standby: attempts not stored');
 $standby->stop;
@@ -142,7 +151,7 @@ $standby->stop;
 $node->safe_psql('postgres', 'CREATE DATABASE copy');
 $node->command_ok([ 'pg_dump', '-f', $node->basedir . '/dump.sql', '-d', $node->connstr('postgres') ], 'dump');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $node->basedir . '/dump.sql', '-d', $node->connstr('copy') ], 'restore');
-is(metric('events_total', 'logged', $node, 'copy'), '25003', 'restored: deletes');
+is(metric('events_total', 'logged', $node, 'copy'), $deleted, 'restored: deletes');
 is(metric('events_total', 'blocked', $node, 'copy'), $attempts, 'restored: attempts');
 is(metric('attempts_not_stored_total', undef, $node, 'copy'), '1', 'restored: attempts not stored');
 $node->psql('copy', 'DELETE FROM arch WHERE id = 500');
