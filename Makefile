@@ -3,6 +3,7 @@
 #   make && make install       build and install for the server of pg_config
 #   make installcheck          run regress, isolation and TAP tests on a running server
 #   make check                 run every test on a throw-away server of its own
+#   make check-core         PostgreSQL's own regression suite, with the extension and without
 #   make demo [KEEP=1]         replay the incident on a throw-away server
 #   make bench [FULL=1]        measure beside other ways to do it; make bench-quick for ratios only
 #   make alert-demo            show an attempt as it reaches a person, by way of Prometheus
@@ -68,6 +69,7 @@ asserts:              ; @COPT="-Werror -DUSE_ASSERT_CHECKING" test/run-checks.sh
 coverage:             ; @COVERAGE=1 COPT="--coverage -O0" test/run-checks.sh
 valgrind:             ; @VALGRIND=1 ONLY=regress test/run-checks.sh
 lint:                 ; @test/lint.sh
+check-core:           ; @test/core-regress.sh
 indent:               ; @scripts/indent.sh
 dist:                 ; git archive --prefix=delete_guard-$(DG_VERSION)/ -o delete_guard-$(DG_VERSION).zip HEAD
 
