@@ -38,7 +38,7 @@ PROVE_TESTS    = test/t/*.pl
 EXTRA_CLEAN    = src/*.gcda src/*.gcno *.gcov results check-logs tmp_check output_iso
 
 # These targets work before PostgreSQL is installed, so they must not include PGXS.
-STANDALONE = alert-demo bench bench-quick check demo layers headers style lint indent asserts coverage valgrind dist
+STANDALONE = alert-demo bench bench-quick check check-core demo layers headers style lint indent asserts coverage valgrind dist
 
 ifneq (,$(filter-out $(STANDALONE),$(or $(MAKECMDGOALS),all)))
 PG_CONFIG ?= pg_config

@@ -1,0 +1,36 @@
+-- The guard itself: no DDL on it while tables are protected in block mode
+CREATE SCHEMA dg_self;
+SET client_min_messages = warning;
+SET search_path = dg_self;
+\pset format unaligned
+\pset tuples_only on
+CREATE TABLE arch (id int PRIMARY KEY);
+SELECT delete_guard.protect('arch') \g /dev/null
+SELECT regexp_replace(s, '\n.*', ''), dg_test.ddl(s) FROM unnest(ARRAY[
+    -- routes 81, 82, 83: the extension, its schema, its functions, by CASCADE
+    'DROP EXTENSION delete_guard', 'DROP EXTENSION IF EXISTS delete_guard CASCADE', 'DROP SCHEMA delete_guard CASCADE',
+    'DROP SCHEMA dg_self, delete_guard CASCADE', 'DROP FUNCTION delete_guard._guard_rows() CASCADE',
+    'DROP EVENT TRIGGER delete_guard_ddl_start', 'DROP TABLE delete_guard.event CASCADE', 'DROP VIEW delete_guard.protected_tables',
+    -- route 84: members
+    'ALTER EXTENSION delete_guard DROP FUNCTION delete_guard._guard_rows()', 'ALTER EXTENSION delete_guard DROP EVENT TRIGGER delete_guard_ddl_end',
+    'ALTER EXTENSION delete_guard ADD TABLE dg_self.arch', 'ALTER FUNCTION delete_guard._ddl_start() STRICT', 'ALTER FUNCTION delete_guard._guard_rows() RENAME TO x',
+    'ALTER FUNCTION delete_guard._guard_rows() SET SCHEMA public', 'ALTER SCHEMA delete_guard RENAME TO x', 'ALTER SCHEMA delete_guard OWNER TO regress_dg_alice',
+    'CREATE OR REPLACE FUNCTION delete_guard._guard_rows() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NULL; END''',
+    -- route 85: event triggers, in a session that has the library
+    'ALTER EVENT TRIGGER delete_guard_ddl_start DISABLE', 'ALTER EVENT TRIGGER delete_guard_ddl_end ENABLE', 'ALTER EVENT TRIGGER delete_guard_ddl_drop RENAME TO x',
+    'ALTER EVENT TRIGGER delete_guard_ddl_drop ENABLE ALWAYS',
+    -- routes 159 and 160: own tables
+    'ALTER TABLE delete_guard.event ADD x int', 'ALTER TABLE delete_guard.event DISABLE TRIGGER ALL', 'ALTER TABLE delete_guard.decision SET UNLOGGED',
+    'CREATE RULE r AS ON INSERT TO delete_guard.event DO INSTEAD NOTHING', 'CREATE INDEX ON delete_guard.event (person)',
+    'CREATE TRIGGER t BEFORE INSERT ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    'ALTER TABLE delete_guard.event RENAME TO x', 'ALTER TABLE delete_guard.event SET SCHEMA public', 'CREATE POLICY p ON delete_guard.event USING (false)',
+    'ALTER SEQUENCE delete_guard.event_id RESTART',
+    -- what is for the administrator to do
+    'GRANT SELECT ON delete_guard.audit_log TO regress_dg_bob', 'ALTER EXTENSION delete_guard UPDATE',
+    'ANALYZE delete_guard.event', 'REINDEX TABLE delete_guard.event', 'COMMENT ON TABLE delete_guard.event IS ''x''']) AS s;
+VACUUM FULL delete_guard.event;
+SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE 'delete\_guard\_ddl\_%' AND evtenabled = 'A';
+CALL dg_test.release('dg_self');
+-- with no table protected all of this is free again
+SELECT dg_test.ddl('DROP EXTENSION delete_guard CASCADE') WHERE NOT EXISTS (SELECT FROM delete_guard.protected_table);
+DROP SCHEMA dg_self CASCADE;
