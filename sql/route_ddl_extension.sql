@@ -30,7 +30,10 @@ SELECT regexp_replace(s, '\n.*', ''), dg_test.ddl(s) FROM unnest(ARRAY[
     'ANALYZE delete_guard.event', 'REINDEX TABLE delete_guard.event', 'COMMENT ON TABLE delete_guard.event IS ''x''']) AS s;
 VACUUM FULL delete_guard.event;
 SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE 'delete\_guard\_ddl\_%' AND evtenabled = 'A';
+SELECT count(delete_guard.cancel(request_id)) > 0 FROM delete_guard.pending_requests WHERE operation = 'ddl' AND table_name IS NULL;
 CALL dg_test.release('dg_self');
 -- with no table protected all of this is free again
-SELECT dg_test.ddl('DROP EXTENSION delete_guard CASCADE') WHERE NOT EXISTS (SELECT FROM delete_guard.protected_table);
+ALTER EVENT TRIGGER delete_guard_ddl_start DISABLE;
+ALTER EVENT TRIGGER delete_guard_ddl_start ENABLE ALWAYS;
+ALTER FUNCTION delete_guard._ddl_start() COST 1;
 DROP SCHEMA dg_self CASCADE;

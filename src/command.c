@@ -591,8 +591,10 @@ create_rule(DgDdl *ddl, RuleStmt *stmt)
 
 	if (!OidIsValid(relid) || !may_alter(relid))
 		return;
+	/* dg_rule_text locks the table, which the recorder needs if it is ours */
 	if (is_own_relation(relid))
-		add_change(&ddl->changes, InvalidOid, dg_rule_text(stmt, relid));
+		add_change(&ddl->changes, InvalidOid,
+				   dg_command_text((Node *) stmt, dg_qualified_name(relid)));
 	else if (OidIsValid(dg_guarded_by(relid)))
 		add_change(&ddl->changes, dg_guarded_by(relid), dg_rule_text(stmt, relid));
 }
