@@ -1,4 +1,5 @@
 -- Row images are exact: deleted, read from the audit log, put back by
+-- Routes: 147
 -- INSERT ... SELECT, and the same to the last bit
 CREATE SCHEMA dg_images AUTHORIZATION regress_dg_owner;
 GRANT ALL ON SCHEMA dg_images TO PUBLIC;

@@ -1,4 +1,5 @@
 -- protect() and unprotect(): settings, what they tell, clear errors
+-- Routes: 24, 38
 CREATE SCHEMA dg_protect AUTHORIZATION regress_dg_owner;
 GRANT USAGE ON SCHEMA dg_protect TO PUBLIC;
 SET search_path = dg_protect;

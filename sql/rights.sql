@@ -1,4 +1,5 @@
 -- Nothing that a table's owner can define runs with anybody else's rights, and
+-- Routes: 141, 142, 143
 -- nobody reads through the guard what he may not read himself
 CREATE SCHEMA dg_rights;
 GRANT ALL ON SCHEMA dg_rights TO PUBLIC;

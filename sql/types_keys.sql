@@ -1,4 +1,5 @@
 -- Keys of all types, and names that need quotes
+-- Routes: 37
 CREATE SCHEMA "dg Types" AUTHORIZATION regress_dg_owner;
 GRANT ALL ON SCHEMA "dg Types" TO PUBLIC;
 SET search_path = "dg Types";

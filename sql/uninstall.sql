@@ -1,4 +1,5 @@
 -- DROP EXTENSION: not with tables protected, and then nothing is left
+-- Routes: 93
 SET client_min_messages = warning;
 TABLE delete_guard.protected_tables;
 SELECT count(*) FROM delete_guard.declared_reference;

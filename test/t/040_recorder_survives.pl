@@ -1,5 +1,7 @@
 # A refused attempt is on disk before the client sees the error, whatever
 # becomes of its transaction, its session or the server.
+#
+# Routes: 150
 
 use strict;
 use warnings;

@@ -1,5 +1,7 @@
 # A session that is cancelled, timed out or terminated while its attempt is
 # being recorded does not take the record with it.
+#
+# Routes: 151, 156
 
 use strict;
 use warnings;

@@ -1,4 +1,6 @@
 # Nothing that the owner of a database sets for it stops or softens recording.
+#
+# Routes: 153, 154
 
 use strict;
 use warnings;

@@ -1,5 +1,7 @@
 # Where an attempt cannot be stored it is still refused, within
 # record_timeout, and the server log has the whole record in one JSON line.
+#
+# Routes: 152
 
 use strict;
 use warnings;

@@ -1,6 +1,8 @@
 # Two persons at the same time: one approval used in two sessions, approve or
 # deny while it is being used.  Whoever comes second waits, and then goes by
 # what the first has done.
+#
+# Routes: 117
 
 use strict;
 use warnings;

@@ -1,6 +1,8 @@
 # Crash of the server: a refused attempt whose error the client has seen, and
 # everything that a committed delete has journalled, are there afterwards;
 # nothing remains of a delete that was not committed.
+#
+# Routes: 157
 
 use strict;
 use warnings;

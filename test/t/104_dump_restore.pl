@@ -1,6 +1,8 @@
 # pg_dump and restore, plain and custom: settings, references, approvers and
 # the audit log come along although OIDs and column numbers differ, and the
 # tables are protected from the end of the restore on.
+#
+# Routes: 90, 91
 
 use strict;
 use warnings;

@@ -1,6 +1,8 @@
 # On a logical replication subscriber the apply worker is recorded and never
 # refused, while everybody else is guarded; a row filter that turns an UPDATE
 # into a DELETE included.
+#
+# Routes: 43, 100, 101, 102
 
 use strict;
 use warnings;

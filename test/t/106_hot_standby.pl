@@ -1,5 +1,7 @@
 # On a hot standby everything that reads works and what would write says so;
 # after promotion the guard is on duty.
+#
+# Routes: 161
 
 use strict;
 use warnings;

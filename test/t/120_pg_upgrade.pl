@@ -3,6 +3,8 @@
 #
 # DELETE_GUARD_OLD_BIN names the older server's program directory; delete_guard
 # must be installed for it.  Without it there is nothing to test.
+#
+# Routes: 92
 
 use strict;
 use warnings;

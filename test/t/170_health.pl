@@ -1,5 +1,7 @@
 # health(): what only a server of its own shows: settings, worker slots,
 # authentication, preloading, versions; on a standby; after dump and restore.
+#
+# Routes: 85, 86
 
 use strict;
 use warnings;
