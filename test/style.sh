@@ -27,6 +27,14 @@ rule "header guards are named DELETE_GUARD_<FILE>_H" "$(for h in src/*.h; do
     grep -q "^#ifndef $guard\$" "$h" || echo "$h: no $guard"
 done)"
 
+# A route counts as shown only by a test that names its number.
+# shellcheck disable=SC2016
+rule "each test that doc/threat-model.md names is there and names the route" "$(
+    sed -nE 's/^\| ([0-9]+) \|.*\| `([^`]+)` \|$/\1 \2/p' doc/threat-model.md | while read -r n file; do
+        grep -qE "([Rr]outes?:? ([0-9]+(,| and| to)? )*|refused\(|allowed\(|setup\(|no_use\(|\[ )$n\b" "$file" 2>/dev/null ||
+            echo "route $n: not in $file"
+    done)"
+
 # ereport with an SQLSTATE is for users; elog is for what cannot happen, and a comment says so
 # nearby, unless it has one of core's own wordings.
 rule "elog at user-facing levels only where it should not happen" "$(awk '
