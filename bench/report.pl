@@ -143,13 +143,17 @@ if (@other)
 		} @other);
 }
 
-for my $size (sizes_of_words('instructions'))
+if (my @kinds = sizes_of_words('instructions'))
 {
-	table(["instructions: $size", 'each', 'ratio to plain', 'ratio to fk'],
+	my @names = contenders('instructions', $kinds[0]);
+	put('**instructions of the executor**', '');
+	put('');
+	table(['statement', @names, 'guarded / plain', 'fk_guarded / fk'],
 		map {
-			my $own = value('instructions', $_, $size, 'value');
-			[$_, number($own), map { my $base = value('instructions', $_, $size, 'value'); $base ? sprintf '%.3f', $own / $base : '' } qw(plain fk)]
-		} contenders('instructions', $size));
+			my $kind = $_;
+			[$kind, (map { number(value('instructions', $_, $kind, 'value')) } @names),
+				map { sprintf '%.3f', ratio('instructions', @$_, $kind, 'value') } ['guarded', 'plain'], ['fk_guarded', 'fk']]
+		} @kinds);
 }
 
 sub sizes_of_words
@@ -161,7 +165,9 @@ sub sizes_of_words
 my @scalars = grep { /^(refused|refused_stored|flood_\w+|sessions_\w+)/ } @order;
 if (@scalars)
 {
-	table(['refused attempts', 'contender', 'clients', 'value'],
+	put('**refused attempts**', '');
+	put('');
+	table(['measure', 'contender', 'clients', 'value'],
 		map { my ($m, $c, $s) = split /,/; [$m, $c, $s, number(value($m, $c, $s, 'value'))] } @scalars);
 }
 
