@@ -60,13 +60,18 @@ install_peers() {
     try_install valgrind /usr/bin/valgrind
 }
 
+flush_time() {
+    dd if=/dev/zero of="$SCRATCH/flush" bs=8k count=100 oflag=dsync 2>&1 | sed -n 's/.*copied, \([^,]*\),.*/\1/p'
+    rm -f "$SCRATCH/flush"
+}
+
 print_settings() {
     sql -c "SELECT version()" -c "SELECT name || ' = ' || current_setting(name) FROM pg_settings WHERE name IN
         ('fsync', 'synchronous_commit', 'full_page_writes', 'wal_level', 'shared_buffers', 'work_mem', 'hash_mem_multiplier',
          'max_wal_size', 'checkpoint_timeout', 'autovacuum', 'jit', 'wal_sync_method') ORDER BY name"
     say "cores: $(nproc)" "memory: $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo)" \
         "processor: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
-        "file system: $(stat -f -c %T "$SCRATCH")" "load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+        "file system: $(stat -f -c %T "$SCRATCH")" "100 writes of 8 kB, each flushed: $(flush_time)" "load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 }
 
 section_bulk() {
