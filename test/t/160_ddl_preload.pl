@@ -105,7 +105,6 @@ like($err, qr/ERROR:  22023.*needs no approval/, 'what needs no approval is not 
 for my $libraries (join(',', 'delete_guard', @others), join(',', @others, 'delete_guard'))
 {
 	$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'$libraries'");
-	$node->adjust_conf('postgresql.conf', 'pgaudit.log', "'ddl'") if grep { $_ eq 'pgaudit' } @others;
 	$node->restart;
 	$node->safe_psql('guarded', "CREATE EXTENSION IF NOT EXISTS $_") for @others;
 	$node->safe_psql('guarded', 'SELECT pg_stat_statements_reset()');
@@ -147,6 +146,7 @@ for my $libraries (join(',', 'delete_guard', @others), join(',', @others, 'delet
 
 	# the others' hooks are called
 	cmp_ok($node->safe_psql('guarded', q{SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'REASSIGN%'}), '>', 0, "$libraries: pg_stat_statements sees utility commands");
+	$node->safe_psql('guarded', q{SET pgaudit.log = 'ddl'; CREATE TABLE audited (a int); DROP TABLE audited}) if grep { $_ eq 'pgaudit' } @others;
 	like(slurp_file($node->logfile, $from), qr/AUDIT: SESSION,\d+,\d+,DDL/, "$libraries: pgaudit logs") if grep { $_ eq 'pgaudit' } @others;
 	(undef, $err) = as('owner', 'guarded', 'DROP TABLE s.arch CASCADE');
 	like($err, qr/ERROR:  42501/, "$libraries: DDL is refused");
