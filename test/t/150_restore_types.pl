@@ -179,13 +179,16 @@ if ($ENV{DG_BIG_VALUES})
 $node->safe_psql('types', "SET ROLE keeper; CREATE TABLE b_$_ AS TABLE t_$_") foreach @names;
 
 # Settings that change what is printed, and what is understood.
+# 19 knows only strings as the standard has them
+my ($major) = $node->pg_version =~ /^(\d+)/;
+my @old_strings = $major < 19 ? ('SET standard_conforming_strings = off; SET backslash_quote = off;', 'SET escape_string_warning = on;') : ('', '');
 my @hostile = (
 	q{SET datestyle = 'German, DMY'; SET intervalstyle = 'sql_standard'; SET timezone = 'Asia/Kathmandu'; SET extra_float_digits = -15;
 	  SET bytea_output = 'escape'; SET quote_all_identifiers = on; SET xmlbinary = 'hex'; SET xmloption = 'document'; SET array_nulls = off;},
 	q{SET datestyle = 'SQL, MDY'; SET intervalstyle = 'iso_8601'; SET timezone = 'America/St_Johns'; SET extra_float_digits = 3;
-	  SET standard_conforming_strings = off; SET backslash_quote = off; SET search_path = pg_temp; SET default_text_search_config = 'pg_catalog.german';},
+	  SET search_path = pg_temp; SET default_text_search_config = 'pg_catalog.german';} . $old_strings[0],
 	q{SET datestyle = 'Postgres, YMD'; SET intervalstyle = 'postgres_verbose'; SET timezone = 'UTC'; SET row_security = off; SET transform_null_equals = on;
-	  SET escape_string_warning = on; SET work_mem = '64kB'; SET enable_hashjoin = off; SET jit = off;},
+	  SET work_mem = '64kB'; SET enable_hashjoin = off; SET jit = off;} . $old_strings[1],
 );
 # The locale of money, where the machine has another one.
 my $locale = $node->safe_psql('types', q{SELECT coalesce(max(collcollate), '') FROM pg_collation WHERE collcollate ~ '^(de|fr|ja)_.*utf-?8$'});
