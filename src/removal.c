@@ -21,7 +21,6 @@
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -140,13 +139,12 @@ dg_source_fetch(DgRowSource *source, const DgRekeyedRow *row)
 	ItemPointerData before = row->before;
 	ItemPointerData after = row->after;
 	HeapTupleHeader header;
-	BlockNumber nblocks = RelationGetNumberOfBlocks(source->rekeyed_rel);
 	bool		should_free;
 	HeapTuple	tuple;
 	bool		sound;
 
-	if (!ItemPointerIsValid(&before) || ItemPointerGetBlockNumber(&before) >= nblocks ||
-		!ItemPointerIsValid(&after) || ItemPointerGetBlockNumber(&after) >= nblocks)
+	if (!ItemPointerIsValid(&before) || ItemPointerGetBlockNumber(&before) >= source->rekeyed_blocks ||
+		!ItemPointerIsValid(&after) || ItemPointerGetBlockNumber(&after) >= source->rekeyed_blocks)
 		return false;
 	if (!table_tuple_fetch_row_version(source->rekeyed_rel, &before, SnapshotAny, source->slot) ||
 		!table_tuple_fetch_row_version(source->rekeyed_rel, &after, SnapshotAny, source->new_slot))

@@ -23,6 +23,7 @@ typedef struct DgRowSource
 	Snapshot	snapshot;		/* of the scan */
 	const DgRekeyedRow *rekeyed;	/* rows with changed keys of this relation */
 	Relation	rekeyed_rel;
+	BlockNumber rekeyed_blocks; /* blocks that it has */
 	const DgTable *rekeyed_table;
 	int64		nrekeyed;
 	CommandId	rekeying;		/* command that changed them */

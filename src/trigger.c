@@ -40,6 +40,7 @@
 #include "fmgr.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -315,6 +316,7 @@ judge_rekeyed(TriggerData *trigdata, DgRekeyed *set, MemoryContext query)
 	source.nrekeyed = dg_rekeyed_rows(set, &source.rekeyed);
 	source.rekeying = HeapTupleHeaderGetCmax(trigdata->tg_trigtuple->t_data);
 	source.rekeyed_rel = rel;
+	source.rekeyed_blocks = RelationGetNumberOfBlocks(rel);
 	source.rekeyed_table = removal.table;
 	source.concerned = palloc(sizeof(bool) * Max(removal.table->nreferences, 1));
 	source.slot = table_slot_create(rel, NULL);
