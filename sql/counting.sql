@@ -103,6 +103,57 @@ SELECT outcome, rows, hangs FROM dg_test.news();
 DELETE FROM words;
 SELECT outcome, rows, hangs FROM dg_test.news();
 
+-- Cascades of several parents remove rows by as many commands: those of one
+-- statement are one act, those that stay still refer
+CREATE TABLE makers (id int PRIMARY KEY);
+CREATE TABLE assemblies (id int PRIMARY KEY, part_of int, maker int REFERENCES makers ON DELETE CASCADE);
+CREATE TABLE assemblies_listed (LIKE assemblies, PRIMARY KEY (id), FOREIGN KEY (maker) REFERENCES makers ON DELETE CASCADE)
+    PARTITION BY LIST (id);
+CREATE TABLE assemblies_odd PARTITION OF assemblies_listed FOR VALUES IN (1, 3);
+CREATE TABLE assemblies_even PARTITION OF assemblies_listed FOR VALUES IN (2, 4);
+SELECT delete_guard.protect('assemblies');
+SELECT delete_guard.declare_reference('assemblies', '{part_of}', 'assemblies');
+INSERT INTO makers VALUES (1), (2), (3);
+INSERT INTO assemblies VALUES (1, NULL, 1), (2, 1, 2), (3, NULL, 3), (4, 3, NULL);
+CALL dg_test.here();
+DELETE FROM makers WHERE id = 1;  -- fails
+DELETE FROM makers;  -- fails
+BEGIN;
+DELETE FROM makers WHERE id IN (1, 2);
+SELECT id FROM assemblies ORDER BY id;
+ROLLBACK;
+SELECT delete_guard.protect('assemblies_listed');
+SELECT delete_guard.declare_reference('assemblies_listed', '{part_of}', 'assemblies_listed');
+INSERT INTO assemblies_listed SELECT * FROM assemblies;
+UPDATE assemblies SET maker = NULL, part_of = NULL;
+DELETE FROM makers WHERE id = 1;  -- fails
+DELETE FROM makers;  -- fails
+BEGIN;
+DELETE FROM makers WHERE id IN (1, 2);
+SELECT id FROM assemblies_listed ORDER BY id;
+ROLLBACK;
+-- a trigger that removes what refers is the same act; one that takes the
+-- reference away is not
+CREATE FUNCTION whole() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM dg_counting.assemblies WHERE part_of = OLD.id;
+    RETURN OLD;
+END $$;
+CREATE FUNCTION loose() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE dg_counting.assemblies SET part_of = NULL WHERE part_of = OLD.id;
+    RETURN OLD;
+END $$;
+UPDATE assemblies SET part_of = id - 1 WHERE id IN (2, 4);
+CREATE TRIGGER whole BEFORE DELETE ON assemblies FOR EACH ROW EXECUTE FUNCTION whole();
+DELETE FROM assemblies WHERE id = 1;
+SELECT id FROM assemblies ORDER BY id;
+DROP TRIGGER whole ON assemblies;
+CREATE TRIGGER loose BEFORE DELETE ON assemblies FOR EACH ROW EXECUTE FUNCTION loose();
+DELETE FROM assemblies WHERE id = 3;  -- fails
+SELECT id FROM assemblies ORDER BY id;
+SELECT outcome, rows, images, hangs FROM dg_test.news();
+
 \c - :super
 SET client_min_messages = warning;
 SELECT dg_test.alone($$SELECT count(delete_guard.remove_approver(role_name, table_id)) FROM delete_guard.approver$$);

@@ -13,10 +13,12 @@
  * field; see GetSnapshotData in procarray.c for what they hold.)  A row counts
  * once, in whatever versions the two snapshots see it.
  *
- * Where a table refers to itself, rows that the same command removed do not
- * count: deleting a whole subtree is one act.  The command is known from the
- * removed row's cmax.  Where keys are changed, rows that the same command
- * changed do not count in the first look; the second sees what became of them.
+ * Where a table refers to itself, rows that the same statement removed do not
+ * count: deleting a whole subtree is one act.  A cascade removes the rows that
+ * go with several parents by as many commands, all later than the active
+ * snapshot; the removed row's cmax tells.  Where keys are changed, rows that the
+ * same command changed do not count in the first look; the second sees what
+ * became of them.
  *
  * How.  With a usable index: one index scan per key.  Without: the keys are
  * hashed and the leaf is scanned once, however many keys there are; a single
@@ -78,6 +80,9 @@ static void probe_by_scan(DgProbing *probing, DgProbe *probe, int look,
 						  const DgKeys *keys, DgKeyHash *hash,
 						  DgMatchCallback callback, void *arg);
 static bool row_counts(DgProbing *probing, DgProbe *probe, int look);
+static bool goes_along(DgProbing *probing, TupleTableSlot *slot);
+static bool removed_between(TupleTableSlot *slot, CommandId first, CommandId last,
+							bool replaced_too);
 static void remember_successor(DgProbing *probing, DgProbe *probe);
 static bool was_counted(DgProbing *probing, DgProbe *probe);
 static bool condition_holds(DgProbing *probing, DgProbe *probe);
@@ -409,8 +414,8 @@ probe_by_scan(DgProbing *probing, DgProbe *probe, int look,
 
 /*
  * Does the matching row in the probe's slot count?  Not if the condition does
- * not hold, if the first look has counted it, if it is excluded, or if the
- * command that removes rows of this same table has removed or changed it.
+ * not hold, if the first look has counted it, if it is excluded, or if it is
+ * of the same table as the rows that go, and goes along.
  */
 static bool
 row_counts(DgProbing *probing, DgProbe *probe, int look)
@@ -418,8 +423,7 @@ row_counts(DgProbing *probing, DgProbe *probe, int look)
 	if (probe->condition && !condition_holds(probing, probe))
 		return false;
 	if (probe->ref->on_itself && probe->ref->kind != DG_REF_SELF_KEY &&
-		probing->removing != InvalidCommandId &&
-		dg_removed_by_command(probe->slot, probing->removing, probing->replaced_too))
+		probing->removing != InvalidCommandId && goes_along(probing, probe->slot))
 		return false;
 	if (probe->ref->kind == DG_REF_SELF_KEY)
 		return true;
@@ -480,12 +484,36 @@ was_counted(DgProbing *probing, DgProbe *probe)
 }
 
 /*
- * Was this row deleted by the given command of the current transaction?  With
- * replaced_too also if it was updated by it.  (A deleted version's t_ctid is
- * its own place; see htup_details.h.)
+ * Does the row in the slot go with the rows that are judged?  If these are
+ * removed: was it removed by this statement, whichever of its commands did?  (A
+ * row of a protected table is judged for itself as well.)  If their keys are
+ * changed: was it changed or removed by the very command that does?
+ */
+static bool
+goes_along(DgProbing *probing, TupleTableSlot *slot)
+{
+	if (probing->replaced_too)
+		return removed_between(slot, probing->removing, probing->removing, true);
+	return removed_between(slot, Min(probing->removing, probing->snapshot[0]->curcid),
+						   InvalidCommandId, false);
+}
+
+/*
+ * Was this row deleted by the given command of the current transaction?
  */
 bool
-dg_removed_by_command(TupleTableSlot *slot, CommandId removing, bool replaced_too)
+dg_removed_by_command(TupleTableSlot *slot, CommandId removing)
+{
+	return removed_between(slot, removing, removing, false);
+}
+
+/*
+ * Was this row deleted by one of the commands from first to last of the current
+ * transaction?  With replaced_too also if it was updated by one.  (A deleted
+ * version's t_ctid is its own place; see htup_details.h.)
+ */
+static bool
+removed_between(TupleTableSlot *slot, CommandId first, CommandId last, bool replaced_too)
 {
 	bool		should_free;
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
@@ -495,8 +523,12 @@ dg_removed_by_command(TupleTableSlot *slot, CommandId removing, bool replaced_to
 	if (!(header->t_infomask & HEAP_XMAX_INVALID) &&
 		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)))
-		result = HeapTupleHeaderGetCmax(header) == removing &&
+	{
+		CommandId	cmax = HeapTupleHeaderGetCmax(header);
+
+		result = first <= cmax && cmax <= last &&
 			(replaced_too || ItemPointerEquals(&header->t_ctid, &slot->tts_tid));
+	}
 	if (should_free)
 		heap_freetuple(tuple);
 	return result;

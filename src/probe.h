@@ -76,7 +76,6 @@ extern void dg_probe_leaf_latest(DgProbing *probing, DgProbe *probe,
 								 const DgKeys *keys,
 								 DgMatchCallback callback, void *arg);
 extern DgRowId dg_probe_row_id(const DgProbe *probe);
-extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing,
-								  bool replaced_too);
+extern bool dg_removed_by_command(TupleTableSlot *slot, CommandId removing);
 
 #endif							/* DELETE_GUARD_PROBE_H */

@@ -478,7 +478,7 @@ walk_match(void *arg, int row, DgProbe *probe)
 
 	/* a cycle has come back to a row that the command itself removed */
 	if (walk->depth > 1 && removing != InvalidCommandId &&
-		dg_removed_by_command(probe->slot, removing, false))
+		dg_removed_by_command(probe->slot, removing))
 	{
 		MemoryContextSwitchTo(old);
 		return;
