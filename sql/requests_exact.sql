@@ -241,6 +241,60 @@ DELETE FROM dg_exact.base WHERE id = 1;
 COMMIT;
 SELECT tableoid::regclass, * FROM dg_exact.base ORDER BY 1;
 
+-- one of two rows with the same key
+\c - regress_dg_owner
+SET client_min_messages = warning;
+INSERT INTO dg_exact.base VALUES (5, 'parent');
+INSERT INTO dg_exact.derived VALUES (5, 'child');
+INSERT INTO dg_exact.to_base VALUES (5);
+\c - regress_dg_alice
+SELECT delete_guard.request_delete('dg_exact.base', $$id = 5 AND note = 'child'$$) AS r \gset
+SELECT blast_radius #> '{0,rows}' AS hang FROM delete_guard.pending_requests WHERE request_id = :r;
+\c - regress_dg_bob
+SELECT approvals, blast_radius #> '{0,rows}' AS hang FROM delete_guard.approve(:r);
+\c - regress_dg_alice
+BEGIN;
+SELECT set_config('delete_guard.approval', :'r', true) = :'r' AS set;
+SAVEPOINT s;
+DELETE FROM dg_exact.base WHERE note = 'parent' AND id = 5;  -- fails
+ROLLBACK TO s;
+DELETE FROM dg_exact.base WHERE note = 'child' AND id = 5;
+COMMIT;
+SELECT tableoid::regclass, * FROM dg_exact.base WHERE id = 5;
+SELECT state FROM delete_guard.request_history WHERE request_id = :r;
+
+-- Of a change of keys the approver sees what the keys are to become
+\c - regress_dg_owner
+SET client_min_messages = warning;
+SET search_path = dg_exact;
+CREATE TABLE coded (id int PRIMARY KEY, code text UNIQUE, note text);
+CREATE TABLE to_coded (code text REFERENCES coded (code) ON UPDATE SET NULL);
+INSERT INTO coded VALUES (1, 'one'), (2, 'two'), (3, 'three');
+INSERT INTO to_coded VALUES ('one'), ('two');
+SELECT delete_guard.protect('coded');
+SELECT delete_guard.add_approver('regress_dg_bob', 'coded');
+GRANT ALL ON coded, to_coded TO regress_dg_alice;
+GRANT SELECT ON coded TO regress_dg_bob;
+\c - regress_dg_alice
+UPDATE dg_exact.coded SET code = upper(code), note = 'x';  -- fails
+\c - regress_dg_bob
+SELECT max(request_id) AS r FROM delete_guard.pending_requests \gset
+SELECT operation, keys, new_keys, row_count FROM delete_guard.pending_requests WHERE request_id = :r;
+SELECT approvals FROM delete_guard.approve(:r);
+\c - regress_dg_owner
+REVOKE SELECT ON dg_exact.coded FROM regress_dg_bob;
+\c - regress_dg_bob
+SELECT keys, new_keys, state FROM delete_guard.request_history WHERE request_id = :r;
+\c - regress_dg_alice
+BEGIN;
+SELECT set_config('delete_guard.approval', :'r', true) = :'r' AS set;
+SAVEPOINT s;
+UPDATE dg_exact.coded SET code = upper(code) || '!', note = 'x';  -- fails
+ROLLBACK TO s;
+UPDATE dg_exact.coded SET code = upper(code), note = 'x';
+COMMIT;
+SELECT * FROM dg_exact.coded ORDER BY id;
+
 -- A table that cannot be looked at any more does not hide the other requests
 \c - regress_dg_owner
 SET client_min_messages = warning;

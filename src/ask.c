@@ -61,6 +61,8 @@ dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
 	set_datum(values, isnull, Anum_request_key_columns, key_columns_array(rows->table));
 	set_datum(values, isnull, Anum_request_keys,
 			  PointerGetDatum(dg_rowset_keys_array(rows, 0, DG_ROWSET_MAX)));
+	set_datum(values, isnull, Anum_request_new_keys,
+			  PointerGetDatum(dg_rowset_new_keys_array(rows)));
 	set_datum(values, isnull, Anum_request_row_count, Int64GetDatum(rows->nrows));
 	set_datum(values, isnull, Anum_request_digests, PointerGetDatum(make_bytea(sorted, size)));
 	set_datum(values, isnull, Anum_request_fingerprint,
@@ -117,7 +119,8 @@ set_datum(Datum *values, bool *isnull, int attnum, Datum value)
 {
 	values[attnum - 1] = value;
 	isnull[attnum - 1] = value == (Datum) 0 &&
-		(attnum == Anum_request_blast_radius || attnum == Anum_request_keys);
+		(attnum == Anum_request_blast_radius || attnum == Anum_request_keys ||
+		 attnum == Anum_request_new_keys);
 }
 
 /* The identity columns as name[] */

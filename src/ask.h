@@ -26,14 +26,15 @@
 #define Anum_request_table_name 10
 #define Anum_request_key_columns 11
 #define Anum_request_keys 12
-#define Anum_request_row_count 13
-#define Anum_request_digests 14
-#define Anum_request_fingerprint 15
-#define Anum_request_blast_radius 16
-#define Anum_request_reason 17
-#define Anum_request_action 18
-#define Anum_request_approvals_needed 19
-#define Natts_request 19
+#define Anum_request_new_keys 13
+#define Anum_request_row_count 14
+#define Anum_request_digests 15
+#define Anum_request_fingerprint 16
+#define Anum_request_blast_radius 17
+#define Anum_request_reason 18
+#define Anum_request_action 19
+#define Anum_request_approvals_needed 20
+#define Natts_request 20
 
 extern void dg_request_values(const char *operation, Oid table_id,
 							  const DgRowSet *rows, int64 statement_rows,

@@ -41,6 +41,8 @@ struct DgCollection
 	Oid			relid;
 	DgDependents *dependents;	/* of the table itself */
 	List	   *parts;			/* of DgCollected */
+	const DgRowEntry *only;		/* sorted; NULL for any row */
+	int			nonly;
 };
 
 static DgCollected *collected_part(DgCollection *collection, Oid relid);
@@ -115,10 +117,29 @@ static void
 collect_slot(DgCollection *collection, Oid relid, TupleTableSlot *slot)
 {
 	DgCollected *part = collected_part(collection, relid);
+	DgRowEntry	entry;
 
+	if (collection->only)
+	{
+		dg_row_entry(part->rows, slot, NULL, &entry);
+		if (bsearch(&entry, collection->only, collection->nonly, sizeof(DgRowEntry),
+					dg_entry_compare) == NULL)
+			return;
+	}
 	/* keys need not be unique among inheritance children */
 	if (!dg_dependents_exclude(collection->dependents, relid, &slot->tts_tid))
 		dg_rowset_add(part->rows, slot, NULL, NULL);
+}
+
+/*
+ * From now on add only rows that are among these, which are sorted and stay as
+ * long as the collection.
+ */
+void
+dg_collect_only(DgCollection *collection, const DgRowEntry *entries, int n)
+{
+	collection->only = entries;
+	collection->nonly = n;
 }
 
 /*

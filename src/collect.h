@@ -15,6 +15,7 @@ typedef struct DgCollection DgCollection;
 extern DgCollection *dg_collect_begin(Oid relid, MemoryContext parent);
 extern void dg_collect_tid(DgCollection *collection, Oid relid,
 						   ItemPointer tid);
+extern void dg_collect_only(DgCollection *collection, const DgRowEntry *entries, int n);
 extern void dg_collect_by_keys(DgCollection *collection, Jsonb *keys);
 extern DgRowSet *dg_collect_rows(DgCollection *collection);
 extern Jsonb *dg_collect_radius(DgCollection *collection,

@@ -59,6 +59,7 @@ static void require_not_counted(const DgRequest *request);
 static bool was_granted(Oid function);
 static char *skipped_approvers(const DgRequest *request);
 static Jsonb *decided_radius(const DgRequest *request);
+static DgCollection *collect_requested(const DgRequest *request, DgRowSet **rows);
 static Jsonb *current_radius(const DgRequest *request, bool *unchanged);
 static int64 journal_decision(const DgRequest *request, const char *operation,
 							  const char *outcome, const char *comment, Jsonb *radius,
@@ -420,6 +421,29 @@ decided_radius(const DgRequest *request)
 }
 
 /*
+ * The rows of a request as they are now, and the collection to be ended that
+ * they are in.
+ */
+static DgCollection *
+collect_requested(const DgRequest *request, DgRowSet **rows)
+{
+	DgCollection *collection = dg_collect_begin(request->table_id, CurrentMemoryContext);
+
+	dg_collect_by_keys(collection, request->keys);
+	*rows = dg_collect_rows(collection);
+	if ((*rows)->nkept <= request->nentries || strcmp(request->operation, DG_OPERATION_KEY_CHANGE) == 0)
+		return collection;
+
+	/* keys need not be unique among inheritance children: only those asked about */
+	dg_collect_end(collection);
+	collection = dg_collect_begin(request->table_id, CurrentMemoryContext);
+	dg_collect_only(collection, request->entries, request->nentries);
+	dg_collect_by_keys(collection, request->keys);
+	*rows = dg_collect_rows(collection);
+	return collection;
+}
+
+/*
  * What hangs on the rows of a request as they are now; *unchanged tells
  * whether all of them are there, as they were.  In the current context.
  */
@@ -436,15 +460,13 @@ current_radius(const DgRequest *request, bool *unchanged)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table %s does not exist", request->table_name)));
 	LockRelationOid(request->table_id, AccessShareLock);
-	collection = dg_collect_begin(request->table_id, CurrentMemoryContext);
-	dg_collect_by_keys(collection, request->keys);
-	rows = dg_collect_rows(collection);
+	collection = collect_requested(request, &rows);
 	sorted = dg_rowset_sorted(rows);
 	*unchanged = rows->nkept == request->nentries;
 	/* a change of key is digested with the new row, which is not there yet */
 	for (int i = 0; i < request->nentries && *unchanged; i++)
 		*unchanged = memcmp(sorted[i].key, request->entries[i].key, DG_KEY_DIGEST_LEN) == 0 &&
-			(strcmp(request->operation, "key change") == 0 ||
+			(strcmp(request->operation, DG_OPERATION_KEY_CHANGE) == 0 ||
 			 memcmp(sorted[i].row, request->entries[i].row, DG_KEY_DIGEST_LEN) == 0);
 	radius = dg_collect_radius(collection, request->operation);
 	radius = (Jsonb *) memcpy(palloc(VARSIZE(radius)), radius, VARSIZE(radius));

@@ -20,7 +20,10 @@
 
 #include "rowset.h"
 
+static Jsonb *key_image(DgRowSet *set, DgImager *imager, TupleTableSlot *slot);
+static DgImager *new_key_imager(DgRowSet *set);
 static void rowset_make_room(DgRowSet *set);
+static void *make_array(void *array, Size size);
 static void row_digest(DgRowSet *set, TupleTableSlot *slot,
 					   TupleTableSlot *new_slot, uint8 *digest);
 
@@ -37,6 +40,7 @@ dg_rowset_create(const DgTable *table, TupleDesc desc, MemoryContext parent)
 
 	set->context = context;
 	set->table = table;
+	set->desc = desc;
 	set->key_imager = dg_imager_create(desc, table->identity, table->nidentity, context);
 	set->row_imager = dg_imager_create(desc, NULL, 0, context);
 	set->keys = dg_keys_create(table, 16, context);
@@ -53,24 +57,44 @@ dg_rowset_add(DgRowSet *set, TupleTableSlot *slot, TupleTableSlot *new_slot,
 {
 	MemoryContext old = MemoryContextSwitchTo(set->context);
 	int			n = set->nkept;
-	int			pin;
 
 	set->nrows++;
 	if (n < DG_ROWSET_MAX && set->key_bytes < DG_ROWSET_MAX_BYTES)
 	{
+		int			pin = dg_imager_pin_settings(set->row_imager);
+
 		rowset_make_room(set);
 		dg_keys_add(set->keys, slot);
 		if (concerned)
 			dg_keys_concern(set->keys, set->keys->nrows - 1, concerned);
-		pin = dg_imager_pin_settings(set->row_imager);
-		dg_key_digest(set->key_imager, slot, set->entries[n].key);
-		set->key_images[n] = dg_imager_encode(set->key_imager, slot, &(bytea *){NULL});
-		set->key_bytes += VARSIZE(set->key_images[n]);
-		row_digest(set, slot, new_slot, set->entries[n].row);
+		dg_row_entry(set, slot, new_slot, &set->entries[n]);
+		set->key_images[n] = key_image(set, set->key_imager, slot);
+		set->new_key_images[n] = new_slot ? key_image(set, new_key_imager(set), new_slot) : NULL;
 		dg_imager_unpin_settings(pin);
 		set->nkept++;
 	}
 	MemoryContextSwitchTo(old);
+}
+
+/* Image of a key, charged to what the set may keep */
+static Jsonb *
+key_image(DgRowSet *set, DgImager *imager, TupleTableSlot *slot)
+{
+	bytea	   *apart;
+	Jsonb	   *image = dg_imager_encode(imager, slot, &apart);
+
+	set->key_bytes += VARSIZE(image);
+	return image;
+}
+
+/* Encodes all columns that references point at, not only the identity */
+static DgImager *
+new_key_imager(DgRowSet *set)
+{
+	if (set->new_key_imager == NULL)
+		set->new_key_imager = dg_imager_create(set->desc, set->table->key_columns,
+											   set->table->nkey_columns, set->context);
+	return set->new_key_imager;
 }
 
 /* Room for one more row that is kept: the arrays grow by powers of two */
@@ -82,10 +106,16 @@ rowset_make_room(DgRowSet *set)
 
 	if ((n & (n - 1)) != 0)
 		return;
-	set->entries = n == 0 ? palloc(sizeof(DgRowEntry) * room) :
-		repalloc(set->entries, sizeof(DgRowEntry) * room);
-	set->key_images = n == 0 ? palloc(sizeof(Jsonb *) * room) :
-		repalloc(set->key_images, sizeof(Jsonb *) * room);
+	set->entries = make_array(set->entries, sizeof(DgRowEntry) * room);
+	set->key_images = make_array(set->key_images, sizeof(Jsonb *) * room);
+	set->new_key_images = make_array(set->new_key_images, sizeof(Jsonb *) * room);
+}
+
+/* An array of that size, in the current context if there was none */
+static void *
+make_array(void *array, Size size)
+{
+	return array ? repalloc(array, size) : palloc(size);
 }
 
 /*
@@ -102,10 +132,26 @@ dg_rowset_absorb(DgRowSet *set, const DgRowSet *other)
 		rowset_make_room(set);
 		set->entries[set->nkept] = other->entries[i];
 		set->key_images[set->nkept] = other->key_images[i];
+		set->new_key_images[set->nkept] = other->new_key_images[i];
 		set->nkept++;
 	}
 	set->nrows += other->nrows;
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Which row, in which state: digests of its key, and of the whole row and what
+ * it becomes.
+ */
+void
+dg_row_entry(DgRowSet *set, TupleTableSlot *slot, TupleTableSlot *new_slot,
+			 DgRowEntry *entry)
+{
+	int			pin = dg_imager_pin_settings(set->row_imager);
+
+	dg_key_digest(set->key_imager, slot, entry->key);
+	row_digest(set, slot, new_slot, entry->row);
+	dg_imager_unpin_settings(pin);
 }
 
 /* Digest of the whole row, and of what it becomes */
@@ -194,4 +240,16 @@ dg_rowset_keys_array(const DgRowSet *set, int from, int max)
 	int			n = Min(max, set->nkept - from);
 
 	return dg_jsonb_array(set->key_images + from, Max(n, 0));
+}
+
+/*
+ * What the keys become, in the same order, as a jsonb array of objects; NULL
+ * where that is not known.  In the current context.
+ */
+Jsonb *
+dg_rowset_new_keys_array(const DgRowSet *set)
+{
+	if (set->nkept == 0 || set->new_key_images[0] == NULL)
+		return NULL;
+	return dg_jsonb_array(set->new_key_images, set->nkept);
 }

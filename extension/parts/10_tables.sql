@@ -139,6 +139,7 @@ CREATE TABLE delete_guard.request (
     table_name       text,
     key_columns      name[],
     keys             jsonb,
+    new_keys         jsonb,
     row_count        bigint,
     digests          bytea,
     fingerprint      bytea NOT NULL,
@@ -150,6 +151,8 @@ CREATE TABLE delete_guard.request (
 CREATE INDEX request_fingerprint ON delete_guard.request (fingerprint);
 COMMENT ON TABLE delete_guard.request IS
     'what somebody asked to have approved: the removal of rows, or a change (action)';
+COMMENT ON COLUMN delete_guard.request.new_keys IS
+    'of a change of keys: what each of the keys is to become, in the same order';
 COMMENT ON COLUMN delete_guard.request.digests IS
     'sorted 32-byte entries, one per row: 16 bytes of SHA-256 of the key, 16 bytes of SHA-256 of the row image';
 COMMENT ON COLUMN delete_guard.request.fingerprint IS

@@ -67,7 +67,8 @@ CREATE VIEW delete_guard.request_history WITH (security_barrier) AS
                 WHEN d.approvals >= r.approvals_needed OR d.broken OR r.expires_at <= clock_timestamp() THEN 'expired'
                 ELSE 'pending' END AS state,
            d.approvals, r.approvals_needed, d.decided_by, d.comments,
-           d.decided_at, d.valid_until AS usable_until, d.used_at, r.event_id, r.action
+           d.decided_at, d.valid_until AS usable_until, d.used_at, r.event_id, r.action,
+           CASE WHEN delete_guard._may_read_keys(r.table_id::oid) THEN r.new_keys END AS new_keys
     FROM delete_guard.request r,
          LATERAL (SELECT count(*) FILTER (WHERE kind = 'approve' AND decision_id IN (
                              SELECT c.decision_id FROM delete_guard._counted_decision c
@@ -89,7 +90,7 @@ CREATE VIEW delete_guard.pending_requests WITH (security_barrier) AS
     SELECT h.request_id, h.requested_by, h.requested_at, h.expires_at, h.operation,
            h.table_name, h.keys, h.row_count,
            delete_guard._request_radius(h.request_id) AS blast_radius,
-           h.reason, h.approvals, h.approvals_needed, h.action
+           h.reason, h.approvals, h.approvals_needed, h.action, h.new_keys
     FROM delete_guard.request_history h
     WHERE h.state = 'pending';
 COMMENT ON VIEW delete_guard.pending_requests IS

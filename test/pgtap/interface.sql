@@ -38,8 +38,8 @@ SELECT is(
 FROM (VALUES
     ('audit_log', 'event_id occurred_at operation outcome table_id table_name row_count person session_role active_role claimed_user client_addr application_name backend_pid backend_start transaction_id statement request_id approved_by blast_radius repeats'),
     ('audit_rows', 'event_id row_number table_name effect key old_row'),
-    ('pending_requests', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason approvals approvals_needed'),
-    ('request_history', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason state approvals approvals_needed'),
+    ('pending_requests', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason approvals approvals_needed action new_keys'),
+    ('request_history', 'request_id requested_by requested_at expires_at operation table_name keys row_count blast_radius reason state approvals approvals_needed decided_by comments decided_at usable_until used_at event_id action new_keys'),
     ('protected_tables', 'table_id mode scope approvals'),
     ('ignored_suggestions', 'referencing referencing_columns referenced reason ignored_by ignored_at'),
     ('metrics', 'name kind labels value')
