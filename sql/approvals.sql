@@ -193,9 +193,28 @@ COMMIT;
 SELECT state FROM delete_guard.request_history WHERE request_id IN (:r9, :r10, :r11) ORDER BY request_id;
 
 -- Two approvals, from two persons
+\c - regress_dg_alice
+SELECT delete_guard.request_delete('dg_ap.arch', 'id = 12') AS before \gset
+\c - regress_dg_bob
+SELECT approvals, approvals_needed FROM delete_guard.approve(:before);
 \c - regress_dg_owner
 SET client_min_messages = warning;
 SELECT delete_guard.protect('dg_ap.arch', approvals => 2);
+-- what was asked for, and approved, while one was enough needs two now
+\c - regress_dg_alice
+SELECT state, approvals, approvals_needed FROM delete_guard.request_history WHERE request_id = :before;
+BEGIN;
+SELECT set_config('delete_guard.approval', :'before', true) = :'before' AS set;
+SELECT dg_test.says('DELETE FROM dg_ap.arch WHERE id = 12');
+ROLLBACK;
+\c - regress_dg_carol
+SELECT approvals, approvals_needed FROM delete_guard.approve(:before);
+\c - regress_dg_alice
+BEGIN;
+SELECT set_config('delete_guard.approval', :'before', true) = :'before' AS set;
+DELETE FROM dg_ap.arch WHERE id = 12;
+COMMIT;
+SELECT state, approvals, approvals_needed, decided_by FROM delete_guard.request_history WHERE request_id = :before;
 \c - regress_dg_alice
 SELECT delete_guard.request_delete('dg_ap.arch', 'id = 13') AS r \gset
 \c - regress_dg_bob

@@ -10,7 +10,8 @@
  * the running query cascades to.
  *
  * A request can be used if its requester is the person of this session, the
- * operation and table are the same, enough approvers have approved, the time
+ * operation and table are the same, enough approvers have approved (as many
+ * as the table asked for then, and asks for now), the time
  * since the last approval is not over, it was not denied or cancelled, and no
  * other transaction used it.  Then each row must be one that it names, in the
  * state it had, and what hangs on the rows, summed over the statements of the
@@ -44,6 +45,7 @@
 
 #include "approval.h"
 #include "guc.h"
+#include "number.h"
 #include "sql.h"
 
 typedef struct DgCovered
@@ -120,13 +122,13 @@ dg_request_load(int64 request_id)
 {
 	static const char *const query =
 		"SELECT r.requester, r.requested_by, r.requester_authn, r.operation,"
-		" r.table_id::oid, r.table_name, r.digests, r.keys, r.approvals_needed,"
+		" r.table_id::oid, r.table_name, r.digests, r.keys, n.approvals,"
 		" r.expires_at <= clock_timestamp(), r.requested_at, "
 		" a.n, a.names, coalesce(a.valid_until, '-infinity') <= clock_timestamp(),"
 		" EXISTS (SELECT FROM delete_guard.decision d"
 		"  WHERE d.request_id = r.request_id AND d.kind IN ('deny', 'cancel')),"
 		" u.here, u.elsewhere, a.break_glass, r.action"
-		" FROM delete_guard.request r,"
+		" FROM delete_guard.request r JOIN delete_guard._approvals_needed n USING (request_id),"
 		" LATERAL (SELECT count(*) FILTER (WHERE d.kind = 'approve')::int4 AS n,"
 		"   string_agg(d.person_name::text, ', ' ORDER BY d.decision_id) AS names,"
 		"   max(d.valid_until) AS valid_until,"
@@ -372,15 +374,15 @@ dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 	static const char *const query =
 		"INSERT INTO delete_guard.decision (decision_id, request_id, kind, person,"
 		" person_name, person_authn, decided_at, valid_until, comment, blast_radius,"
-		" transaction_id, event_id) VALUES (pg_catalog.nextval('delete_guard.decision_id'),"
+		" transaction_id, event_id) VALUES ($10,"
 		" $1, $2, $3, $4, $5, clock_timestamp(), $6, $7, $8, pg_current_xact_id(), $9)";
 	DgPerson	person = dg_person_current();
 	bool		lasting = strcmp(kind, "approve") == 0 || strcmp(kind, "break_glass") == 0;
-	Oid			argtypes[9] = {INT8OID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID};
-	Datum		args[9];
+	Oid			argtypes[10] = {INT8OID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID, INT8OID};
+	Datum		args[10];
 	TimestampTz valid_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														  (int64) dg_approval_lifetime * 1000);
-	char		nulls[10] = "         ";
+	char		nulls[11] = "          ";
 	DgRoleState saved;
 
 	args[0] = Int64GetDatum(request_id);
@@ -396,9 +398,10 @@ dg_decision_insert(int64 request_id, const char *kind, const char *comment,
 	args[7] = PointerGetDatum(radius);
 	nulls[7] = radius ? ' ' : 'n';
 	args[8] = Int64GetDatum(event_id);
+	args[9] = Int64GetDatum(dg_number_decision());
 
 	dg_own_connect(&saved);
-	dg_own_query(query, 9, argtypes, args, nulls, false, 0);
+	dg_own_query(query, 10, argtypes, args, nulls, false, 0);
 	dg_own_finish(&saved);
 	return valid_until;
 }

@@ -27,6 +27,7 @@
 #include "ask.h"
 #include "guc.h"
 #include "identity.h"
+#include "number.h"
 #include "recorder.h"
 #include "sql.h"
 
@@ -240,7 +241,7 @@ int64
 dg_request_insert(Datum *values, bool *isnull, int64 event_id)
 {
 	Relation	rel = table_open(dg_own_relation("request"), RowExclusiveLock);
-	int64		request_id = dg_own_nextval("request_id");
+	int64		request_id = dg_number_request();
 	HeapTuple	tuple;
 
 	values[Anum_request_request_id - 1] = Int64GetDatum(request_id);

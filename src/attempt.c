@@ -34,6 +34,7 @@
 #include "attempt.h"
 #include "catalog/indexing.h"
 #include "imageread.h"
+#include "number.h"
 #include "ownrow.h"
 #include "sql.h"
 #include "utils/builtins.h"
@@ -81,7 +82,6 @@ static Jsonb *get_container(const Jsonb *object, const char *key);
 static void store_record(Batch *batch, int index);
 static int64 find_open_request(const Record *record, TimestampTz now);
 static bool is_closed(int64 request_id, const Record *record, TimestampTz now);
-static bool asks_for_enough(const Record *record, Relation rel, HeapTuple tuple);
 static bool same_radius(const Record *record, Datum radius, bool isnull);
 static bool approver_named_since(Oid table_id, TimestampTz since);
 static bool count_if_repeat(Batch *batch, int index, int64 open_request);
@@ -239,8 +239,8 @@ store_record(Batch *batch, int index)
 		return;
 
 	if (open_new)
-		request_id = dg_own_nextval("request_id");
-	item->receipt.event_id = dg_ownrow_next_event();
+		request_id = dg_number_request();
+	item->receipt.event_id = dg_number_event();
 	item->receipt.request_id = request_id;
 	dg_ownrow_insert_image("event", record->event, item->receipt.event_id, request_id);
 	if (record->rows != NULL)
@@ -253,7 +253,7 @@ store_record(Batch *batch, int index)
 
 /*
  * The newest request that the same attempt opened before and that can still
- * lead to a use, else 0: for as many approvals, about the same dependents, not decided on (approvals
+ * lead to a use, else 0: about the same dependents, not decided on (approvals
  * that can still be used leave it open), and older than no approver's naming,
  * so that everybody who may approve now may approve it.
  */
@@ -279,7 +279,6 @@ find_open_request(const Record *record, TimestampTz now)
 
 		if (id > found && DatumGetTimestampTz(expires_at) > now &&
 			same_radius(record, radius, isnull) &&
-			asks_for_enough(record, rel, tuple) &&
 			!is_closed(id, record, now) &&
 			!approver_named_since(table_id, DatumGetTimestampTz(requested_at)))
 			found = id;
@@ -287,19 +286,6 @@ find_open_request(const Record *record, TimestampTz now)
 	systable_endscan(scan);
 	table_close(rel, NoLock);
 	return found;
-}
-
-/* Does a request ask for as many approvals as the record does? */
-static bool
-asks_for_enough(const Record *record, Relation rel, HeapTuple tuple)
-{
-	JsonbValue	buffer;
-	JsonbValue *now = dg_ownrow_member(record->request, "approvals_needed", &buffer);
-	bool		isnull;
-	Datum		then = dg_ownrow_get(rel, tuple, "approvals_needed", &isnull);
-
-	return now != NULL && now->type == jbvNumeric &&
-		DatumGetInt32(then) >= pg_strtoint32(dg_image_value_text(now));
 }
 
 /* Does as much hang on the rows as the record says?  Changes have no rows. */

@@ -285,9 +285,6 @@ request_problem(const DgRequest *request, const DgChange *change)
 		return problem;
 	if (request->action == NULL || strcmp(request->action, change->action) != 0)
 		return psprintf("is for another change: %s", request->action ? request->action : "none");
-	/* the table may have come to ask for more since */
-	if (!request->break_glass && request->approvals < approvals_needed(change))
-		return psprintf("has %d of %d approvals", request->approvals, approvals_needed(change));
 	return NULL;
 }
 

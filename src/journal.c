@@ -32,6 +32,7 @@
 
 #include "alert.h"
 #include "journal.h"
+#include "number.h"
 #include "ownrow.h"
 #include "rowimage.h"
 #include "sql.h"
@@ -74,7 +75,7 @@ static void insert_batch(DgRowWriter *writer);
 int64
 dg_journal_reserve(void)
 {
-	return dg_ownrow_next_event();
+	return dg_number_event();
 }
 
 /*

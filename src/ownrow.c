@@ -71,22 +71,6 @@ dg_ownrow_get(Relation rel, HeapTuple tuple, const char *column, bool *isnull)
 }
 
 /*
- * Take the number of an event that is about to be written.  The first one in a
- * process counts as a use of this database, whatever becomes of it (see
- * owntable.c).
- */
-int64
-dg_ownrow_next_event(void)
-{
-	static bool counted = false;
-
-	if (!counted)
-		(void) dg_own_nextval("use_count");
-	counted = true;
-	return dg_own_nextval("event_id");
-}
-
-/*
  * Insert the row of an own table that an image describes, under these ids.
  * What the image does not have is null, or zero for repeats.
  */

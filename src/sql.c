@@ -316,7 +316,8 @@ dg_own_query(const char *query, int nargs, Oid *argtypes, Datum *values,
 
 /*
  * Has the library written an event in this database?  Until then, what is in
- * the own tables has been loaded from a dump.
+ * the own tables has been loaded from a dump.  use_count tells, or, should it
+ * have been set back, what no dump takes along.
  */
 bool
 dg_own_used(void)
@@ -326,7 +327,9 @@ dg_own_used(void)
 	bool		result;
 
 	dg_own_connect(&saved);
-	dg_own_query("SELECT is_called FROM delete_guard.use_count", 0, NULL, NULL, NULL, false, 1);
+	dg_own_query("SELECT is_called OR EXISTS (SELECT FROM delete_guard.attempt)"
+				 " OR EXISTS (SELECT FROM delete_guard.tally WHERE kind = 'pending')"
+				 " FROM delete_guard.use_count", 0, NULL, NULL, NULL, false, 1);
 	result = SPI_processed != 1 ||
 		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	dg_own_finish(&saved);

@@ -68,6 +68,10 @@ CREATE TABLE delete_guard.approver (
 COMMENT ON TABLE delete_guard.approver IS
     'roles that may approve, for one table or for all';
 
+CREATE SEQUENCE delete_guard.use_count AS bigint;
+COMMENT ON SEQUENCE delete_guard.use_count IS
+    'counts sessions that have written events; not dumped, so a restore begins with an unused one';
+
 CREATE SEQUENCE delete_guard.event_id AS bigint;
 
 CREATE TABLE delete_guard.event (
@@ -213,6 +217,16 @@ CREATE VIEW delete_guard._approver_for AS
     GROUP BY a.role, a.role_name;
 COMMENT ON VIEW delete_guard._approver_for IS
     'roles that may approve, and for which table';
+
+/* a table may have come to ask for more approvals since */
+CREATE VIEW delete_guard._approvals_needed AS
+    SELECT r.request_id,
+           greatest(r.approvals_needed,
+                    (SELECT max(t.approvals) FROM delete_guard.protected_table t
+                     WHERE t.mode = 'block' AND (r.table_id::oid = 0 OR t.table_id = r.table_id))) AS approvals
+    FROM delete_guard.request r;
+COMMENT ON VIEW delete_guard._approvals_needed IS
+    'how many approvals a request that is open needs: as many as when it was made, and as its table asks for now';
 
 /* the approvals of somebody who is no longer an approver do not count */
 CREATE VIEW delete_guard._counted_decision AS

@@ -63,13 +63,15 @@ CREATE VIEW delete_guard.request_history WITH (security_barrier) AS
            CASE WHEN d.used_at IS NOT NULL THEN 'used'
                 WHEN d.denied THEN 'denied'
                 WHEN d.cancelled THEN 'cancelled'
-                WHEN (d.approvals >= r.approvals_needed OR d.broken) AND d.valid_until > clock_timestamp() THEN 'approved'
-                WHEN d.approvals >= r.approvals_needed OR d.broken OR r.expires_at <= clock_timestamp() THEN 'expired'
+                WHEN (d.approvals >= n.approvals OR d.broken) AND d.valid_until > clock_timestamp() THEN 'approved'
+                WHEN d.approvals >= n.approvals OR d.broken OR r.expires_at <= clock_timestamp() THEN 'expired'
                 ELSE 'pending' END AS state,
-           d.approvals, r.approvals_needed, d.decided_by, d.comments,
+           d.approvals,
+           CASE WHEN d.used_at IS NOT NULL OR d.denied OR d.cancelled THEN r.approvals_needed ELSE n.approvals END AS approvals_needed,
+           d.decided_by, d.comments,
            d.decided_at, d.valid_until AS usable_until, d.used_at, r.event_id, r.action,
            CASE WHEN delete_guard._may_read_keys(r.table_id::oid) THEN r.new_keys END AS new_keys
-    FROM delete_guard.request r,
+    FROM delete_guard.request r JOIN delete_guard._approvals_needed n USING (request_id),
          LATERAL (SELECT count(*) FILTER (WHERE kind = 'approve' AND decision_id IN (
                              SELECT c.decision_id FROM delete_guard._counted_decision c
                              WHERE c.request_id = r.request_id))::integer AS approvals,

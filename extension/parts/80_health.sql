@@ -160,6 +160,26 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     WHERE a.grantee <> r.relowner AND a.privilege_type <> 'SELECT'
     GROUP BY r.name, r.relkind, a.grantee
     UNION ALL
+    SELECT 30, 'warning', 'sequence delete_guard.' || s.name,
+           CASE WHEN s.given < s.taken THEN format('has been set back to %s, and %s is taken', s.given, s.taken)
+                ELSE format('has been set ahead to %s, so numbers run out', s.given) END,
+           format('SELECT pg_catalog.setval(''delete_guard.%s'', %s);', s.name, greatest(s.taken, 1))
+    FROM (SELECT 'event_id' AS name, coalesce(pg_sequence_last_value('delete_guard.event_id'::regclass), 0) AS given,
+                 greatest((SELECT max(event_id) FROM delete_guard.event), (SELECT max(upto) FROM delete_guard.tally), 0) AS taken
+          UNION ALL
+          SELECT 'request_id', coalesce(pg_sequence_last_value('delete_guard.request_id'::regclass), 0),
+                 coalesce((SELECT max(request_id) FROM delete_guard.request), 0)
+          UNION ALL
+          SELECT 'decision_id', coalesce(pg_sequence_last_value('delete_guard.decision_id'::regclass), 0),
+                 coalesce((SELECT max(decision_id) FROM delete_guard.decision), 0)) s
+    WHERE s.given < s.taken OR s.given > 4611686018427387904
+    UNION ALL
+    SELECT 30, 'warning', 'sequence delete_guard.use_count',
+           'has been set back, so the owner of the extension may write to its tables as if he restored a dump',
+           'SELECT pg_catalog.setval(''delete_guard.use_count'', 1);'
+    FROM delete_guard.use_count u
+    WHERE NOT u.is_called AND (EXISTS (SELECT FROM delete_guard.tally WHERE kind = 'pending') OR EXISTS (SELECT FROM delete_guard.attempt))
+    UNION ALL
     SELECT 30, 'warning', 'schema delete_guard',
            CASE a.grantee WHEN 0 THEN 'everybody' ELSE a.grantee::regrole::text END || ' may create objects in it',
            format('REVOKE CREATE ON SCHEMA delete_guard FROM %s;',

@@ -3,10 +3,6 @@
  * each row on account of logical replication; fired under any
  * session_replication_role.
  */
-CREATE SEQUENCE delete_guard.use_count AS bigint;
-COMMENT ON SEQUENCE delete_guard.use_count IS
-    'counts sessions that have written events; not dumped, so a restore begins with an unused one';
-
 CREATE FUNCTION delete_guard._guard_own() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'delete_guard_guard_own';
 COMMENT ON FUNCTION delete_guard._guard_own() IS
