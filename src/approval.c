@@ -274,6 +274,20 @@ dg_request_problem(const DgRequest *request, const char *operation, Oid table_id
 }
 
 /*
+ * Is a request for a change about these objects (NULL for none)?
+ */
+bool
+dg_request_is_about(const DgRequest *request, const char *objects)
+{
+	uint8		digest[DG_DIGEST_LEN];
+
+	if (objects == NULL || request->entries == NULL)
+		return objects == NULL && request->entries == NULL;
+	dg_digest(objects, strlen(objects), digest);
+	return memcmp(request->entries, digest, DG_DIGEST_LEN) == 0;
+}
+
+/*
  * Does the request name this row in this state?  *key_known tells whether it
  * names the row in any state.
  */

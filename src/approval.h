@@ -43,6 +43,7 @@ extern DgRequest *dg_request_load(int64 request_id);
 extern List *dg_requests_named(bool lock);
 extern const char *dg_request_problem(const DgRequest *request,
 									  const char *operation, Oid table_id);
+extern bool dg_request_is_about(const DgRequest *request, const char *objects);
 extern bool dg_request_covers(const DgRequest *request,
 							  const DgRowEntry *entry, bool *key_known);
 extern bool dg_request_radius_fits(DgRequest *request);

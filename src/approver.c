@@ -114,7 +114,8 @@ permit(const char *function, const char *role, Oid table_id, bool no_change)
 	else if (no_change)
 		dg_journal_step(function, table_id, details);
 	else
-		dg_setting_permit(function, table_id, dg_setting_call(function, role, table_id), details);
+		dg_setting_permit(function, table_id, dg_setting_call(function, role, table_id),
+						  dg_setting_role(role), details);
 }
 
 /* Is the role an approver for the table, or for all, already? */

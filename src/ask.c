@@ -73,19 +73,30 @@ dg_request_values(const char *operation, Oid table_id, const DgRowSet *rows,
 
 /*
  * The same for a change of a table (or, for InvalidOid, of all), which is told
- * by the text of its command.
+ * by the text of its command and by the objects that its names mean; NULL for
+ * none.
  */
 void
 dg_request_values_change(const char *operation, Oid table_id, const char *action,
-						 const char *reason, int approvals_needed,
+						 const char *objects, const char *reason, int approvals_needed,
 						 Datum *values, bool *isnull)
 {
 	DgPerson	person = dg_person_current();
+	StringInfoData what;
+	uint8		digest[DG_DIGEST_LEN];
 
 	common_values(&person, operation, table_id, reason, approvals_needed, values, isnull);
 	set_datum(values, isnull, Anum_request_action, CStringGetTextDatum(action));
+	initStringInfo(&what);
+	appendBinaryStringInfo(&what, action, strlen(action) + 1);
+	if (objects)
+	{
+		appendStringInfoString(&what, objects);
+		dg_digest(objects, strlen(objects), digest);
+		set_datum(values, isnull, Anum_request_digests, PointerGetDatum(make_bytea(digest, DG_DIGEST_LEN)));
+	}
 	set_datum(values, isnull, Anum_request_fingerprint,
-			  PointerGetDatum(fingerprint(&person, operation, table_id, 0, action, strlen(action))));
+			  PointerGetDatum(fingerprint(&person, operation, table_id, 0, what.data, what.len)));
 }
 
 /* What every request says: who asks, since when, about which table */

@@ -42,7 +42,8 @@ extern void dg_request_values(const char *operation, Oid table_id,
 							  int approvals_needed,
 							  Datum *values, bool *isnull);
 extern void dg_request_values_change(const char *operation, Oid table_id,
-									 const char *action, const char *reason,
+									 const char *action, const char *objects,
+									 const char *reason,
 									 int approvals_needed,
 									 Datum *values, bool *isnull);
 extern DgReceipt dg_request_record_attempt(const DgEvent *event, const char *rows,

@@ -26,7 +26,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "replication/logicalworker.h"
@@ -46,19 +45,37 @@
 #include "sql.h"
 #include "steps.h"
 
-/* Tables whose first approver this transaction names; InvalidOid: all */
-static FullTransactionId naming_xid;
-static List *naming = NIL;		/* of Oid, in TopTransactionContext */
+/* A table whose first approver this transaction names; InvalidOid: all */
+typedef struct DgNaming
+{
+	Oid			table_id;
+	int			nestlevel;		/* of the transaction that holds the lock */
+} DgNaming;
+
+static List *naming = NIL;		/* of DgNaming, in TopTransactionContext */
 
 static bool is_held_by_settings(const DgChange *change);
 static bool concerns(const DgChange *change, const DgProtection *protection);
 static int	approvals_needed(const DgChange *change);
 static bool is_naming_first(Oid table_id);
 static void note_naming_first(Oid table_id);
+static void at_xact_event(XactEvent event, void *arg);
+static void at_subxact_event(SubXactEvent event, SubTransactionId subid,
+							 SubTransactionId parent, void *arg);
 static Jsonb *event_details(const DgChange *change, bool with_action);
 static DgRequest *find_usable_request(const DgChange *change, char **problems);
 static const char *request_problem(const DgRequest *request, const DgChange *change);
 static void refuse_change(const DgChange *change, const char *problems);
+
+/*
+ * An object as a part of what tells which objects a change is about, whatever
+ * they are called.
+ */
+char *
+dg_object_number(Oid class_id, Oid object, int subobject)
+{
+	return psprintf("%u/%u/%d ", class_id, object, subobject);
+}
 
 /*
  * Returns if the change may go on, with an event in this transaction; a
@@ -134,7 +151,7 @@ dg_change_request(const DgChange *change, const char *reason)
 	DgEvent		event = {0};
 	int64		event_id = dg_journal_reserve();
 
-	dg_request_values_change(change->operation, change->table_id, change->action, reason,
+	dg_request_values_change(change->operation, change->table_id, change->action, change->objects, reason,
 							 approvals_needed(change), values, isnull);
 	event.operation = "request_change";
 	event.outcome = "requested";
@@ -215,25 +232,68 @@ approvals_needed(const DgChange *change)
 static bool
 is_naming_first(Oid table_id)
 {
-	FullTransactionId xid = GetTopFullTransactionIdIfAny();
+	ListCell   *lc;
 
-	return FullTransactionIdIsValid(xid) && FullTransactionIdEquals(xid, naming_xid) &&
-		(list_member_oid(naming, table_id) || list_member_oid(naming, InvalidOid));
+	foreach(lc, naming)
+	{
+		const DgNaming *first = lfirst(lc);
+
+		if (first->table_id == table_id || first->table_id == InvalidOid)
+			return true;
+	}
+	return false;
 }
 
-/* It does */
+/* It does, as long as it holds the lock */
 static void
 note_naming_first(Oid table_id)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	FullTransactionId xid = GetTopFullTransactionId();
+	DgNaming   *first = palloc(sizeof(DgNaming));
 
-	/* what another transaction left is gone with its memory */
-	if (!FullTransactionIdEquals(xid, naming_xid))
-		naming = NIL;
-	naming_xid = xid;
-	naming = lappend_oid(naming, table_id);
+	first->table_id = table_id;
+	first->nestlevel = GetCurrentTransactionNestLevel();
+	naming = lappend(naming, first);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Called when the library is loaded.
+ */
+void
+dg_change_init(void)
+{
+	RegisterXactCallback(at_xact_event, NULL);
+	RegisterSubXactCallback(at_subxact_event, NULL);
+}
+
+/* Transaction callback: the list has gone with the transaction's memory */
+static void
+at_xact_event(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		naming = NIL;
+}
+
+/* Subtransaction callback: a lock goes back with what is rolled back */
+static void
+at_subxact_event(SubXactEvent event, SubTransactionId subid,
+				 SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *lc;
+
+	foreach(lc, naming)
+	{
+		DgNaming   *first = lfirst(lc);
+
+		if (first->nestlevel < level)
+			continue;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			naming = foreach_delete_current(naming, lc);
+		else if (event == SUBXACT_EVENT_COMMIT_SUB)
+			first->nestlevel = level - 1;
+	}
 }
 
 /* The caller's details, with the action if it is not plain from them */
@@ -285,6 +345,8 @@ request_problem(const DgRequest *request, const DgChange *change)
 		return problem;
 	if (request->action == NULL || strcmp(request->action, change->action) != 0)
 		return psprintf("is for another change: %s", request->action ? request->action : "none");
+	if (!dg_request_is_about(request, change->objects))
+		return "is for another object of that name";
 	return NULL;
 }
 
@@ -305,7 +367,7 @@ refuse_change(const DgChange *change, const char *problems)
 	event.table_id = change->table_id;
 	event.row_count = -1;
 	event.details = event_details(change, true);
-	dg_request_values_change(change->operation, change->table_id, change->action, NULL,
+	dg_request_values_change(change->operation, change->table_id, change->action, change->objects, NULL,
 							 approvals_needed(change), values, isnull);
 	receipt = dg_request_record_attempt(&event, NULL, values, isnull, true);
 	initStringInfo(&hint);

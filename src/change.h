@@ -19,6 +19,9 @@ typedef struct DgChange
 	const char *action;			/* canonical text of exactly this command on
 								 * exactly this object: what an approval binds
 								 * to and a person reads */
+	const char *objects;		/* which objects its names mean, so that
+								 * another of the same name is another change;
+								 * or NULL if the table is all */
 	bool		free_without_approver;	/* settings are free to change while
 										 * no approver exists; DDL is not */
 	const char *details;		/* more for the event, a JSON object; or NULL */
@@ -35,6 +38,8 @@ typedef struct DgPermit
 	DgRequest  *request;		/* used; or NULL */
 } DgPermit;
 
+extern void dg_change_init(void);
+extern char *dg_object_number(Oid class_id, Oid object, int subobject);
 extern void dg_change_permit(const DgChange *change);
 extern DgPermit dg_change_decide(const DgChange *change);
 extern void dg_change_journal(const DgChange *change, const DgPermit *permit);

@@ -23,12 +23,16 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_event_trigger.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
@@ -37,12 +41,14 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "parser/parser.h"
+#include "rewrite/rewriteSupport.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "catalog.h"
+#include "change.h"
 #include "command.h"
 #include "compat.h"
 #include "ddltext.h"
@@ -52,6 +58,8 @@
 static void classify(DgDdl *ddl, Node *parsetree, Oid relid);
 static void alter_table(DgDdl *ddl, AlterTableStmt *stmt, Oid relid);
 static char *alter_table_text(DgDdl *ddl, AlterTableStmt *stmt, Oid relid, List **concerns, Oid table_id);
+static char *alter_table_objects(DgDdl *ddl, AlterTableStmt *stmt, Oid relid);
+static char *clause_object(AlterTableCmd *cmd, Oid relid);
 static List *own_table_concerns(const AlterTableCmd *cmd);
 static bool is_loading(AlterTableType subtype);
 static List *clause_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
@@ -59,6 +67,8 @@ static List *column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static List *constraint_concerns(AlterTableCmd *cmd, Oid relid);
 static void clause_effects(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static void drop(DgDdl *ddl, DropStmt *stmt);
+static char *drop_object(DropStmt *stmt, Node *object);
+static Oid	trigger_relation(Node *object);
 static List *drop_concerns(DropStmt *stmt, Node *object);
 static List *schema_concerns(Oid schema);
 static void drop_owned(DgDdl *ddl, DropOwnedStmt *stmt);
@@ -77,7 +87,10 @@ static bool may_drop(Oid relid);
 static bool owns_schema(Oid schema);
 static bool is_own_relation(Oid relid);
 static bool is_own_event_trigger(const char *name);
-static void add_change(List **list, Oid table_id, char *action);
+static char *relation_number(Oid relid);
+static char *schema_number(const char *name);
+static char *event_trigger_number(const char *name);
+static void add_change(List **list, Oid table_id, char *action, char *objects);
 static void add_note(DgDdl *ddl, Oid relid, char *action);
 
 /*
@@ -96,10 +109,10 @@ dg_command_classify(Node *parsetree, Oid relid)
 }
 
 /*
- * The action that a command, given as text, is on a protected table: what a
- * request for it is about.  Raises an error if the command needs no approval.
+ * What a command, given as text, is on a protected table: what a request for
+ * it is about.  Raises an error if the command needs no approval.
  */
-char *
+DgDdlChange *
 dg_ddl_action(const char *command, Oid table_id)
 {
 	List	   *parsed = raw_parser(command, RAW_PARSE_DEFAULT);
@@ -125,7 +138,7 @@ dg_ddl_action(const char *command, Oid table_id)
 		DgDdlChange *change = lfirst(lc);
 
 		if (change->table_id == table_id)
-			return change->action;
+			return change;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -216,7 +229,8 @@ alter_table(DgDdl *ddl, AlterTableStmt *stmt, Oid relid)
 	}
 	foreach(lc, tables)
 		add_change(&ddl->changes, lfirst_oid(lc),
-				   alter_table_text(ddl, stmt, relid, concerns, lfirst_oid(lc)));
+				   alter_table_text(ddl, stmt, relid, concerns, lfirst_oid(lc)),
+				   alter_table_objects(ddl, stmt, relid));
 }
 
 /*
@@ -244,6 +258,57 @@ alter_table_text(DgDdl *ddl, AlterTableStmt *stmt, Oid relid, List **concerns, O
 							 dg_clause_text(cmd, relid, ddl->before));
 	}
 	return buf.data;
+}
+
+/* Which objects the names in an ALTER TABLE mean, all clauses together */
+static char *
+alter_table_objects(DgDdl *ddl, AlterTableStmt *stmt, Oid relid)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, relation_number(relid));
+	foreach(lc, stmt->cmds)
+	{
+		/* afterwards the names may mean nothing any more */
+		if (ddl->before)
+			appendStringInfoString(&buf, clause_object(lfirst_node(AlterTableCmd, lc), relid));
+	}
+	return buf.data;
+}
+
+/* Which object the name in one clause means */
+static char *
+clause_object(AlterTableCmd *cmd, Oid relid)
+{
+	if (cmd->subtype == DG_AT_SET_EXPRESSION)
+		return dg_object_number(RelationRelationId, relid, get_attnum(relid, cmd->name));
+	switch (cmd->subtype)
+	{
+		case AT_DropColumn:
+		case AT_AlterColumnType:
+		case AT_DropNotNull:
+			return dg_object_number(RelationRelationId, relid, get_attnum(relid, cmd->name));
+		case AT_DropConstraint:
+			return dg_object_number(ConstraintRelationId,
+									get_relation_constraint_oid(relid, cmd->name, true), 0);
+		case AT_EnableTrig:
+		case AT_EnableReplicaTrig:
+		case AT_DisableTrig:
+			return dg_object_number(TriggerRelationId, get_trigger_oid(relid, cmd->name, true), 0);
+		case AT_EnableRule:
+		case AT_EnableAlwaysRule:
+		case AT_EnableReplicaRule:
+			return dg_object_number(RewriteRelationId, get_rewrite_oid(relid, cmd->name, true), 0);
+		case AT_DropInherit:
+			return relation_number(dg_range_relation((RangeVar *) cmd->def));
+		case AT_DetachPartition:
+		case AT_DetachPartitionFinalize:
+			return relation_number(dg_range_relation(((PartitionCmd *) cmd->def)->name));
+		default:
+			return "";
+	}
 }
 
 /* The protected tables that one clause of ALTER TABLE needs a verdict for */
@@ -409,8 +474,40 @@ drop(DgDdl *ddl, DropStmt *stmt)
 		ListCell   *tc;
 
 		foreach(tc, tables)
-			add_change(&ddl->changes, lfirst_oid(tc), dg_drop_text(stmt, lfirst(lc)));
+			add_change(&ddl->changes, lfirst_oid(tc), dg_drop_text(stmt, lfirst(lc)),
+					   drop_object(stmt, lfirst(lc)));
 	}
+}
+
+/* Which object the name in a DROP means, of the kinds that concern us */
+static char *
+drop_object(DropStmt *stmt, Node *object)
+{
+	switch (stmt->removeType)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_FOREIGN_TABLE:
+		case OBJECT_INDEX:
+			return relation_number(dg_range_relation(makeRangeVarFromNameList(castNode(List, object))));
+		case OBJECT_TRIGGER:
+			return dg_object_number(TriggerRelationId,
+									get_trigger_oid(trigger_relation(object),
+													strVal(llast(castNode(List, object))), true), 0);
+		case OBJECT_SCHEMA:
+			return schema_number(strVal(object));
+		default:
+			return "";
+	}
+}
+
+/* The relation of a trigger that is named as DROP TRIGGER does */
+static Oid
+trigger_relation(Node *object)
+{
+	List	   *name = castNode(List, object);
+
+	return dg_range_relation(makeRangeVarFromNameList(list_truncate(list_copy(name),
+																	list_length(name) - 1)));
 }
 
 /* The protected tables that the drop of one object needs a verdict for */
@@ -436,9 +533,7 @@ drop_concerns(DropStmt *stmt, Node *object)
 				table_id = dg_guarded_by(relid);
 			break;
 		case OBJECT_TRIGGER:
-			relid = dg_range_relation(makeRangeVarFromNameList(
-									  list_truncate(list_copy(castNode(List, object)),
-													list_length(castNode(List, object)) - 1)));
+			relid = trigger_relation(object);
 			if (OidIsValid(relid) && may_alter(relid) &&
 				dg_is_trigger_name(strVal(llast(castNode(List, object)))) &&
 				OidIsValid(get_trigger_oid(relid, strVal(llast(castNode(List, object))), true)))
@@ -491,18 +586,19 @@ drop_owned(DgDdl *ddl, DropOwnedStmt *stmt)
 	foreach(lc, stmt->roles)
 	{
 		Oid			role = get_rolespec_oid(lfirst_node(RoleSpec, lc), true);
+		char	   *roles = dg_object_number(AuthIdRelationId, role, 0);
 
 		if (!OidIsValid(role) || !has_privs_of_role(GetUserId(), role))
 			continue;
 		if (role == dg_own_owner())
-			add_change(&ddl->changes, InvalidOid, dg_drop_owned_text(stmt));
+			add_change(&ddl->changes, InvalidOid, dg_drop_owned_text(stmt), roles);
 		foreach(tc, dg_guarded_tables())
 		{
 			foreach(rc, find_all_inheritors(lfirst_oid(tc), NoLock, NULL))
 			{
 				if (get_rel_name(lfirst_oid(rc)) == NULL || dg_relation_owner(lfirst_oid(rc)) != role)
 					continue;
-				add_change(&ddl->changes, lfirst_oid(tc), dg_drop_owned_text(stmt));
+				add_change(&ddl->changes, lfirst_oid(tc), dg_drop_owned_text(stmt), roles);
 				break;
 			}
 		}
@@ -521,24 +617,27 @@ rename_object(DgDdl *ddl, RenameStmt *stmt)
 		foreach(lc, schema_concerns(get_namespace_oid(stmt->subname, true)))
 			add_change(OidIsValid(lfirst_oid(lc)) ? &ddl->notes : &ddl->changes, lfirst_oid(lc),
 					   psprintf("ALTER SCHEMA %s RENAME TO %s", quote_identifier(stmt->subname),
-								quote_identifier(stmt->newname)));
+								quote_identifier(stmt->newname)),
+					   schema_number(stmt->subname));
 	}
 	else if (stmt->renameType == OBJECT_EVENT_TRIGGER)
 	{
 		if (is_own_event_trigger(strVal(stmt->object)))
 			add_change(&ddl->changes, InvalidOid,
 					   psprintf("ALTER EVENT TRIGGER %s RENAME TO %s",
-								quote_identifier(strVal(stmt->object)), quote_identifier(stmt->newname)));
+								quote_identifier(strVal(stmt->object)), quote_identifier(stmt->newname)),
+					   event_trigger_number(strVal(stmt->object)));
 	}
 	else if (!OidIsValid(relid) || !may_alter(relid))
 		return;
 	else if (is_own_relation(relid))
-		add_change(&ddl->changes, InvalidOid, rename_text(stmt, relid));
+		add_change(&ddl->changes, InvalidOid, rename_text(stmt, relid), relation_number(relid));
 	else if (stmt->renameType != OBJECT_TRIGGER)
 		add_note(ddl, relid, rename_text(stmt, relid));
 	else if (dg_is_trigger_name(stmt->subname) && OidIsValid(dg_guarded_by(relid)) &&
 			 OidIsValid(get_trigger_oid(relid, stmt->subname, true)))
-		add_change(&ddl->changes, dg_guarded_by(relid), rename_text(stmt, relid));
+		add_change(&ddl->changes, dg_guarded_by(relid), rename_text(stmt, relid),
+				   dg_object_number(TriggerRelationId, get_trigger_oid(relid, stmt->subname, true), 0));
 }
 
 /* ALTER TABLE or TRIGGER ... RENAME */
@@ -574,13 +673,15 @@ create_trigger(DgDdl *ddl, CreateTrigStmt *stmt)
 	if (!OidIsValid(relid) || pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
 		return;
 	if (is_own_relation(relid))
-		add_change(&ddl->changes, InvalidOid, dg_trigger_text(stmt, relid));
+		add_change(&ddl->changes, InvalidOid, dg_trigger_text(stmt, relid), relation_number(relid));
 	if (!dg_is_trigger_name(stmt->trigname) || !OidIsValid(dg_guarded_by(relid)))
 		return;
 	function = LookupFuncName(stmt->funcname, 0, NULL, true);
 	if (OidIsValid(get_trigger_oid(relid, stmt->trigname, true)) ? stmt->replace :
 		!dg_is_own_function(function))
-		add_change(&ddl->changes, dg_guarded_by(relid), dg_trigger_text(stmt, relid));
+		add_change(&ddl->changes, dg_guarded_by(relid), dg_trigger_text(stmt, relid),
+				   psprintf("%s%s", relation_number(relid),
+							dg_object_number(ProcedureRelationId, function, 0)));
 }
 
 /* CREATE RULE */
@@ -594,9 +695,11 @@ create_rule(DgDdl *ddl, RuleStmt *stmt)
 	/* dg_rule_text locks the table, which the recorder needs if it is ours */
 	if (is_own_relation(relid))
 		add_change(&ddl->changes, InvalidOid,
-				   dg_command_text((Node *) stmt, dg_qualified_name(relid)));
+				   dg_command_text((Node *) stmt, dg_qualified_name(relid)),
+				   relation_number(relid));
 	else if (OidIsValid(dg_guarded_by(relid)))
-		add_change(&ddl->changes, dg_guarded_by(relid), dg_rule_text(stmt, relid));
+		add_change(&ddl->changes, dg_guarded_by(relid), dg_rule_text(stmt, relid),
+				   relation_number(relid));
 }
 
 /* A command that matters only on our own tables */
@@ -607,7 +710,8 @@ on_own_relation(DgDdl *ddl, Node *parsetree, const RangeVar *range)
 
 	if (OidIsValid(relid) && is_own_relation(relid) && may_alter(relid))
 		add_change(&ddl->changes, InvalidOid,
-				   dg_command_text(parsetree, dg_qualified_name(relid)));
+				   dg_command_text(parsetree, dg_qualified_name(relid)),
+				   relation_number(relid));
 }
 
 /* SET SCHEMA */
@@ -622,7 +726,7 @@ set_schema(DgDdl *ddl, AlterObjectSchemaStmt *stmt)
 	text = psprintf("ALTER TABLE %s SET SCHEMA %s", dg_qualified_name(relid),
 					quote_identifier(stmt->newschema));
 	if (is_own_relation(relid))
-		add_change(&ddl->changes, InvalidOid, text);
+		add_change(&ddl->changes, InvalidOid, text, relation_number(relid));
 	else
 		add_note(ddl, relid, text);
 }
@@ -642,7 +746,8 @@ depends_on_extension(DgDdl *ddl, AlterObjectDependsStmt *stmt)
 		OidIsValid(get_trigger_oid(relid, name, true)))
 		add_change(&ddl->changes, dg_guarded_by(relid),
 				   psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION %s", quote_identifier(name),
-							dg_qualified_name(relid), quote_identifier(strVal(stmt->extname))));
+							dg_qualified_name(relid), quote_identifier(strVal(stmt->extname))),
+				   dg_object_number(TriggerRelationId, get_trigger_oid(relid, name, true), 0));
 }
 
 /* ALTER EXTENSION delete_guard ADD or DROP */
@@ -654,7 +759,7 @@ extension_contents(DgDdl *ddl, AlterExtensionContentsStmt *stmt)
 	add_change(&ddl->changes, InvalidOid,
 			   psprintf("ALTER EXTENSION %s %s %s", quote_identifier(stmt->extname),
 						stmt->action < 0 ? "DROP" : "ADD",
-						dg_object_text(stmt->objtype, stmt->object)));
+						dg_object_text(stmt->objtype, stmt->object)), "");
 }
 
 /* ALTER EVENT TRIGGER that switches one of ours off or to another state */
@@ -665,7 +770,8 @@ alter_event_trigger(DgDdl *ddl, AlterEventTrigStmt *stmt)
 		add_change(&ddl->changes, InvalidOid,
 				   psprintf("ALTER EVENT TRIGGER %s %s", quote_identifier(stmt->trigname),
 							stmt->tgenabled == TRIGGER_DISABLED ? "DISABLE" :
-							stmt->tgenabled == TRIGGER_FIRES_ON_REPLICA ? "ENABLE REPLICA" : "ENABLE"));
+							stmt->tgenabled == TRIGGER_FIRES_ON_REPLICA ? "ENABLE REPLICA" : "ENABLE"),
+				   event_trigger_number(stmt->trigname));
 }
 
 /* OWNER TO of an event trigger of ours (others are told by access.c) */
@@ -676,7 +782,8 @@ alter_owner(DgDdl *ddl, AlterOwnerStmt *stmt)
 		add_change(&ddl->changes, InvalidOid,
 				   psprintf("ALTER EVENT TRIGGER %s OWNER TO %s",
 							quote_identifier(strVal(stmt->object)),
-							quote_identifier(get_rolespec_name(stmt->newowner))));
+							quote_identifier(get_rolespec_name(stmt->newowner))),
+				   event_trigger_number(strVal(stmt->object)));
 }
 
 /* Has the current role the rights of the relation's owner? */
@@ -724,9 +831,30 @@ is_own_event_trigger(const char *name)
 	return OidIsValid(trigger) && superuser() && dg_is_own_object(EventTriggerRelationId, trigger);
 }
 
+/* Which relation, as part of what a change is about */
+static char *
+relation_number(Oid relid)
+{
+	return dg_object_number(RelationRelationId, relid, 0);
+}
+
+/* Which schema */
+static char *
+schema_number(const char *name)
+{
+	return dg_object_number(NamespaceRelationId, get_namespace_oid(name, true), 0);
+}
+
+/* Which event trigger */
+static char *
+event_trigger_number(const char *name)
+{
+	return dg_object_number(EventTriggerRelationId, get_event_trigger_oid(name, true), 0);
+}
+
 /* Add a change, once */
 static void
-add_change(List **list, Oid table_id, char *action)
+add_change(List **list, Oid table_id, char *action, char *objects)
 {
 	DgDdlChange *change;
 	ListCell   *lc;
@@ -734,12 +862,14 @@ add_change(List **list, Oid table_id, char *action)
 	foreach(lc, *list)
 	{
 		change = lfirst(lc);
-		if (change->table_id == table_id && strcmp(change->action, action) == 0)
+		if (change->table_id == table_id && strcmp(change->action, action) == 0 &&
+			strcmp(change->objects, objects) == 0)
 			return;
 	}
 	change = palloc(sizeof(DgDdlChange));
 	change->table_id = table_id;
 	change->action = action;
+	change->objects = objects;
 	*list = lappend(*list, change);
 }
 
@@ -750,5 +880,5 @@ add_note(DgDdl *ddl, Oid relid, char *action)
 	Oid			table_id = dg_guarded_by(relid);
 
 	if (OidIsValid(table_id))
-		add_change(&ddl->notes, table_id, action);
+		add_change(&ddl->notes, table_id, action, "");
 }

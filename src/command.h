@@ -15,6 +15,7 @@ typedef struct DgDdlChange
 {
 	Oid			table_id;		/* as registered; InvalidOid: all of them */
 	char	   *action;
+	char	   *objects;		/* which objects the names in it mean */
 } DgDdlChange;
 
 /* What a command means; in the memory context that it was classified in */
@@ -31,6 +32,6 @@ typedef struct DgDdl
 } DgDdl;
 
 extern DgDdl *dg_command_classify(Node *parsetree, Oid relid);
-extern char *dg_ddl_action(const char *command, Oid table_id);
+extern DgDdlChange *dg_ddl_action(const char *command, Oid table_id);
 
 #endif							/* DELETE_GUARD_COMMAND_H */

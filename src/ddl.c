@@ -95,7 +95,7 @@ delete_guard_ddl_start(PG_FUNCTION_ARGS)
 	{
 		DgDdlChange *change = lfirst(lc);
 
-		dg_ddl_ask(change->table_id, change->action);
+		dg_ddl_ask(change->table_id, change->action, change->objects);
 	}
 	/* a trigger of ours that is dropped as permitted stays away */
 	command->keep_dropped = IsA(parsetree, DropStmt) &&
@@ -232,7 +232,7 @@ judge_again(Node *parsetree)
 		{
 			DgDdlChange *change = lfirst(cc);
 
-			dg_ddl_ask(change->table_id, change->action);
+			dg_ddl_ask(change->table_id, change->action, change->objects);
 		}
 	}
 }

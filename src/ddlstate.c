@@ -23,6 +23,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_constraint.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,7 +43,8 @@ static bool judging = false;
 
 static DgDdlCommand *new_command(Node *parsetree);
 static DgDdlCommand *command_under_way(void);
-static bool is_permitted(const DgDdlCommand *command, Oid table_id, const char *action);
+static bool is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
+						 const char *objects);
 static void at_xact_event(XactEvent event, void *arg);
 static void at_subxact_event(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
@@ -131,11 +133,12 @@ command_under_way(void)
 }
 
 /*
- * Ask for a verdict on an action, unless it was given in this command already.
+ * Ask for a verdict on an action on these objects, unless it was given in this
+ * command already.
  * Raises an error if it may not be.
  */
 void
-dg_ddl_ask(Oid table_id, const char *action)
+dg_ddl_ask(Oid table_id, const char *action, const char *objects)
 {
 	DgDdlCommand *command = command_under_way();
 	DgChange	change = {0};
@@ -143,11 +146,12 @@ dg_ddl_ask(Oid table_id, const char *action)
 	MemoryContext old;
 	bool		pushed = false;
 
-	if (is_permitted(command, table_id, action))
+	if (is_permitted(command, table_id, action, objects))
 		return;
 	change.table_id = table_id;
 	change.operation = "ddl";
 	change.action = action;
+	change.objects = objects;
 	if (!ActiveSnapshotSet())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -170,13 +174,15 @@ dg_ddl_ask(Oid table_id, const char *action)
 	permitted = palloc(sizeof(DgDdlChange));
 	permitted->table_id = table_id;
 	permitted->action = pstrdup(action);
+	permitted->objects = pstrdup(objects);
 	command->permitted = lappend(command->permitted, permitted);
 	MemoryContextSwitchTo(old);
 }
 
 /* Was this permitted in this command?  Any action of a table without action. */
 static bool
-is_permitted(const DgDdlCommand *command, Oid table_id, const char *action)
+is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
+			 const char *objects)
 {
 	ListCell   *lc;
 
@@ -185,7 +191,8 @@ is_permitted(const DgDdlCommand *command, Oid table_id, const char *action)
 		DgDdlChange *permitted = lfirst(lc);
 
 		if (permitted->table_id == table_id &&
-			(action == NULL || strcmp(permitted->action, action) == 0))
+			(action == NULL || (strcmp(permitted->action, action) == 0 &&
+								strcmp(permitted->objects, objects) == 0)))
 			return true;
 	}
 	return false;
@@ -204,11 +211,12 @@ dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject)
 	char	   *identity;
 
 	if ((command->ddl && command->ddl->loading) ||
-		is_permitted(command, table_id, NULL) || is_permitted(command, InvalidOid, NULL))
+		is_permitted(command, table_id, NULL, NULL) || is_permitted(command, InvalidOid, NULL, NULL))
 		return;
 	ObjectAddressSubSet(address, class_id, object, subobject);
 	identity = getObjectIdentity(&address, true);
-	dg_ddl_ask(table_id, dg_command_text(command->parsetree, identity ? identity : "an object"));
+	dg_ddl_ask(table_id, dg_command_text(command->parsetree, identity ? identity : "an object"),
+			   dg_object_number(class_id, object, subobject));
 }
 
 /*
@@ -258,11 +266,12 @@ dg_ddl_judge_lost_keys(DgDdlCommand *command)
 		DgGuardedKey *key = lfirst(lc);
 		char	   *name;
 
-		if (is_permitted(command, key->table_id, NULL) || !dg_guarded_key_is_lost(key))
+		if (is_permitted(command, key->table_id, NULL, NULL) || !dg_guarded_key_is_lost(key))
 			continue;
 		name = psprintf("foreign key %s of %s", quote_identifier(key->name),
 						dg_qualified_name(key->referencing));
-		dg_ddl_ask(key->table_id, dg_command_text(command->parsetree, name));
+		dg_ddl_ask(key->table_id, dg_command_text(command->parsetree, name),
+				   dg_object_number(ConstraintRelationId, key->constraint, 0));
 	}
 }
 

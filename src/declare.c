@@ -395,7 +395,7 @@ permit_forgetting(const char *name, Oid referenced)
 	}
 	foreach(lc, concerned)
 		dg_setting_permit("forget_reference", lfirst_oid(lc),
-						  dg_setting_call("forget_reference", name, InvalidOid), details);
+						  dg_setting_call("forget_reference", name, InvalidOid), NULL, details);
 	if (concerned == NIL)
 		dg_journal_step("forget_reference", referenced, details);
 }

@@ -15,6 +15,7 @@
 
 #include "access.h"
 #include "approval.h"
+#include "change.h"
 #include "ddlstate.h"
 #include "guc.h"
 #include "pending.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 {
 	dg_guc_define();
 	dg_approval_init();
+	dg_change_init();
 	dg_pending_init();
 	dg_ddl_init();
 	dg_access_init();

@@ -414,6 +414,7 @@ dg_guarded_key(Oid constraint)
 	{
 		result = palloc0(sizeof(DgGuardedKey));
 		result->table_id = linitial_oid(tables);
+		result->constraint = constraint;
 		result->referencing = form->conrelid;
 		result->referenced = form->confrelid;
 		result->name = pstrdup(NameStr(form->conname));

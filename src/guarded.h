@@ -23,6 +23,7 @@ typedef struct DgOwnTrigger
 /* A foreign key that refers to a protected table */
 typedef struct DgGuardedKey
 {
+	Oid			constraint;
 	Oid			table_id;		/* the protected table as registered */
 	Oid			referencing;
 	Oid			referenced;

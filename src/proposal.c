@@ -99,7 +99,9 @@ delete_guard_request_change(PG_FUNCTION_ARGS)
 				 errmsg("action is about another table"),
 				 errdetail("The action is: %s", action)));
 	require_right(callable, table_id);
-	change = dg_setting_change(callable->name, table_id, action, NULL);
+	change = dg_setting_change(callable->name, table_id, action,
+							   strcmp(callable->parameters[0], "role") == 0 ? dg_setting_role(values[0]) : NULL,
+							   NULL);
 	if (!dg_change_is_held(&change))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -123,10 +125,12 @@ static int64
 request_ddl(Oid table_id, const char *command, const char *reason)
 {
 	DgChange	change = {0};
+	DgDdlChange *ddl = dg_ddl_action(command, table_id);
 
 	change.table_id = table_id;
 	change.operation = DG_OPERATION_DDL;
-	change.action = dg_ddl_action(command, table_id);
+	change.action = ddl->action;
+	change.objects = ddl->objects;
 	if (!dg_change_is_held(&change))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -82,7 +82,7 @@ delete_guard_protect(PG_FUNCTION_ARGS)
 				 errhint("Change the settings of \"%s\" instead.", get_rel_name(above.relid))));
 
 	if (dg_protection_read(relid, &before) && is_weaker(&protection, &before))
-		dg_setting_permit("protect", relid, dg_setting_protect(&protection),
+		dg_setting_permit("protect", relid, dg_setting_protect(&protection), NULL,
 						  settings_details(&protection));
 	else
 		dg_journal_step("protect", relid, settings_details(&protection));
@@ -116,7 +116,7 @@ delete_guard_unprotect(PG_FUNCTION_ARGS)
 	if (!dg_protection_read(relid, &protection))
 		raise_not_protected(relid);
 	if (get_rel_name(relid))
-		dg_setting_permit("unprotect", relid, dg_setting_call("unprotect", NULL, relid),
+		dg_setting_permit("unprotect", relid, dg_setting_call("unprotect", NULL, relid), NULL,
 						  settings_details(&protection));
 	else
 		dg_journal_step("unprotect", InvalidOid, settings_details(&protection));

@@ -62,7 +62,7 @@ delete_guard_purge(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("age must not be negative")));
 	age = dg_setting_interval(PG_GETARG_DATUM(0));
-	change = dg_setting_change("purge", InvalidOid, dg_setting_call("purge", age, InvalidOid), NULL);
+	change = dg_setting_change("purge", InvalidOid, dg_setting_call("purge", age, InvalidOid), NULL, NULL);
 	permit = dg_change_decide(&change);
 	run_purge(before, &purged);
 	change.details = psprintf("{\"older_than\":%s,\"events\":" INT64_FORMAT ",\"rows\":" INT64_FORMAT

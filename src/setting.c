@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -43,6 +45,16 @@ dg_setting_call(const char *function, const char *name, Oid table_id)
 }
 
 /*
+ * Which role a name means, for a call that takes one: dropped and made again,
+ * or renamed, it is another.
+ */
+char *
+dg_setting_role(const char *role)
+{
+	return dg_object_number(AuthIdRelationId, get_role_oid(role, true), 0);
+}
+
+/*
  * An interval as text that does not depend on IntervalStyle.
  */
 char *
@@ -64,13 +76,14 @@ dg_setting_interval(Datum interval)
  */
 DgChange
 dg_setting_change(const char *function, Oid table_id, const char *action,
-				  const char *details)
+				  const char *objects, const char *details)
 {
 	DgChange	change = {0};
 
 	change.table_id = table_id;
 	change.operation = function;
 	change.action = action;
+	change.objects = objects;
 	change.free_without_approver = true;
 	change.details = details;
 	return change;
@@ -82,9 +95,9 @@ dg_setting_change(const char *function, Oid table_id, const char *action,
  */
 void
 dg_setting_permit(const char *function, Oid table_id, const char *action,
-				  const char *details)
+				  const char *objects, const char *details)
 {
-	DgChange	change = dg_setting_change(function, table_id, action, details);
+	DgChange	change = dg_setting_change(function, table_id, action, objects, details);
 
 	dg_change_permit(&change);
 }

@@ -137,7 +137,7 @@ begin_event_trigger_command(Node *parsetree)
 	{
 		DgDdlChange *change = lfirst(lc);
 
-		dg_ddl_ask(change->table_id, change->action);
+		dg_ddl_ask(change->table_id, change->action, change->objects);
 	}
 	return command;
 }

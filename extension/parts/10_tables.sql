@@ -158,7 +158,7 @@ COMMENT ON TABLE delete_guard.request IS
 COMMENT ON COLUMN delete_guard.request.new_keys IS
     'of a change of keys: what each of the keys is to become, in the same order';
 COMMENT ON COLUMN delete_guard.request.digests IS
-    'sorted 32-byte entries, one per row: 16 bytes of SHA-256 of the key, 16 bytes of SHA-256 of the row image';
+    'sorted 32-byte entries, one per row: 16 bytes of SHA-256 of the key, 16 bytes of SHA-256 of the row image; of a change, SHA-256 over the numbers of the objects that its names mean';
 COMMENT ON COLUMN delete_guard.request.fingerprint IS
     'SHA-256 over requester, operation, table and digests or action: equal for the same attempt made again';
 COMMENT ON COLUMN delete_guard.request.action IS

@@ -36,8 +36,8 @@ $node->safe_psql(
 # A session of somebody, and what it said last.
 sub session
 {
-	my ($who) = @_;
-	my $psql = $node->background_psql('postgres', on_error_stop => 0,
+	my ($who, $database) = @_;
+	my $psql = $node->background_psql($database // 'postgres', on_error_stop => 0,
 		extra_params => [ '-U', $who ]);
 	$psql->query('\set VERBOSITY verbose');
 	my $pid = $psql->query('SELECT pg_backend_pid()');
@@ -273,6 +273,46 @@ unlike(run_in($bob, "SELECT delete_guard.approve($r)"), qr/ERROR/, "$name: the s
 unlike(run_in($alice, use_of($r)), qr/ERROR/, "$name: and it can be used");
 run_in($alice, 'COMMIT');
 
-$_->{psql}->quit for ($alice, $alice2, $bob, $bob2, $carol);
+# The first approvers of a table are free to name in one transaction, as long as
+# it holds the lock that keeps others from naming theirs.
+$name = 'first approvers';
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+$node->safe_psql(
+	'fresh', q{
+	CREATE ROLE owner LOGIN;
+	CREATE EXTENSION delete_guard;
+	GRANT CREATE ON SCHEMA public TO owner;
+	SET ROLE owner;
+	CREATE TABLE named (id int PRIMARY KEY);
+	SELECT delete_guard.protect('named');
+});
+my $owner = session('owner', 'fresh');
+my $owner2 = session('owner', 'fresh');
+
+sub approvers { return $node->safe_psql('fresh', 'SELECT string_agg(role_name, $$ $$ ORDER BY role_name) FROM delete_guard.approver') }
+sub name_approver { return "SELECT delete_guard.add_approver('$_[0]', 'named')" }
+
+run_in($owner, 'BEGIN; SAVEPOINT a; ' . name_approver('carol') . '; ROLLBACK TO a');
+unlike(run_in($owner2, name_approver('bob')), qr/ERROR/, "$name: a rolled back savepoint gives the lock back");
+like(run_in($owner, name_approver('alice')), qr/ERROR:  42501:/, "$name: and the freedom to name others");
+run_in($owner, 'COMMIT');
+is(approvers(), 'bob', "$name: one was named");
+
+
+$node->safe_psql(
+	'fresh', q{
+	SET ROLE owner;
+	CREATE TABLE named_2 (id int PRIMARY KEY);
+	SELECT delete_guard.protect('named_2');
+});
+sub name_second { return "SELECT delete_guard.add_approver('$_[0]', 'named_2')" }
+run_in($owner, 'BEGIN; SAVEPOINT a; ' . name_second('carol') . '; RELEASE a; SAVEPOINT b');
+begin_in($owner2, name_second('bob'), "$name: a released savepoint keeps the lock");
+unlike(run_in($owner, name_second('alice')), qr/ERROR/, "$name: and the freedom to name others");
+run_in($owner, 'COMMIT');
+like(end_in($owner2), qr/ERROR:  42501:/, "$name: who waited is not the first");
+is(approvers(), 'alice bob carol', "$name: the others were named together");
+
+$_->{psql}->quit for ($alice, $alice2, $bob, $bob2, $carol, $owner, $owner2);
 $node->stop;
 done_testing();
