@@ -11,6 +11,8 @@
  *
  * A payload has to be shorter than 8000 bytes.  So each string in it is cut
  * where it would take more than DG_ALERT_STRING_MAX bytes with its escapes.
+ * Names of roles and databases may come from a database of another encoding;
+ * who listens must be able to read them, so what is not valid here becomes "?".
  *
  *-------------------------------------------------------------------------
  */
@@ -76,12 +78,13 @@ static const struct
 	{"reason", "reason", FIELD_STRING},
 };
 
-static void log_line(const char *line);
+static void log_line(const char *line, bool with_statement);
 static char *field_text(Jsonb *object, const char *key);
 static char *details_text(Jsonb *event_image);
-static int	cut_length(const char *string, int len);
+static char *cut(const char *string, int room);
 static void sum_radius(Jsonb *event_image, int64 *totals);
 static void add_radius(Alert *alert, Jsonb *event_image);
+static void begin(Alert *alert, int64 event_id);
 static void add_field(Alert *alert, const char *name, const char *value,
 					  FieldKind kind);
 static bool is_plain(const char *value);
@@ -94,7 +97,7 @@ bool
 dg_alert_is_due(const char *operation, const char *outcome)
 {
 	static const char *const outcomes[] = {"blocked", "approved", "break_glass",
-	"not_enforced", "requested", "restored"};
+	"not_enforced", "weakened", "requested", "restored"};
 	static const char *const operations[] = {"unprotect", "forget_reference",
 	"add_approver", "remove_approver", "purge", "ddl"};
 
@@ -121,11 +124,7 @@ dg_alert_raise(Jsonb *event_image, int64 event_id, int64 request_id)
 	Alert		alert;
 	char	   *request = request_id > 0 ? psprintf(INT64_FORMAT, request_id) : NULL;
 
-	initStringInfo(&alert.payload);
-	initStringInfo(&alert.line);
-	appendStringInfo(&alert.payload, "{\"version\":%d,\"event\":" INT64_FORMAT,
-					 DG_PAYLOAD_VERSION, event_id);
-	appendStringInfo(&alert.line, "event=" INT64_FORMAT, event_id);
+	begin(&alert, event_id);
 	for (int i = 0; i < lengthof(fields); i++)
 		add_field(&alert, fields[i].name,
 				  fields[i].column ? field_text(event_image, fields[i].column) : request,
@@ -136,23 +135,53 @@ dg_alert_raise(Jsonb *event_image, int64 event_id, int64 request_id)
 	appendStringInfoChar(&alert.payload, '}');
 
 	Async_Notify(DG_CHANNEL, alert.payload.data);
-	log_line(alert.line.data);
+	log_line(alert.line.data, false);
+}
+
+/*
+ * Tell the server log alone, with the statement, of what is no event.
+ */
+void
+dg_alert_log(const char *operation, const char *outcome, const char *table,
+			 const char *person, const char *details)
+{
+	Alert		alert;
+
+	begin(&alert, 0);
+	add_field(&alert, "outcome", outcome, FIELD_STRING);
+	add_field(&alert, "operation", operation, FIELD_STRING);
+	add_field(&alert, "table", table, FIELD_STRING);
+	add_field(&alert, "person", person, FIELD_STRING);
+	add_field(&alert, "details", details, FIELD_JSON);
+	add_field(&alert, "database", get_database_name(MyDatabaseId), FIELD_STRING);
+	log_line(alert.line.data, true);
+}
+
+/* Begin an alert with the event's number */
+static void
+begin(Alert *alert, int64 event_id)
+{
+	initStringInfo(&alert->payload);
+	initStringInfo(&alert->line);
+	appendStringInfo(&alert->payload, "{\"version\":%d,\"event\":" INT64_FORMAT,
+					 DG_PAYLOAD_VERSION, event_id);
+	appendStringInfo(&alert->line, "event=" INT64_FORMAT, event_id);
 }
 
 /* Write the line, also where log_min_messages would keep it out */
 static void
-log_line(const char *line)
+log_line(const char *line, bool with_statement)
 {
 	int			saved = DG_LOG_MIN_MESSAGES;
 
 	DG_LOG_MIN_MESSAGES = Min(saved, LOG);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("delete_guard: %s", line),
-			 errhidestmt(true), errhidecontext(true)));
+			 errhidestmt(!with_statement), errhidecontext(true)));
 	DG_LOG_MIN_MESSAGES = saved;
 }
 
-/* A top-level field as text, cut; NULL if it is absent or null */
+/* A top-level field as text; NULL if it is absent or null */
 static char *
 field_text(Jsonb *object, const char *key)
 {
@@ -163,8 +192,7 @@ field_text(Jsonb *object, const char *key)
 	if (value == NULL)
 		return NULL;
 	if (value->type == jbvString)
-		return pnstrdup(value->val.string.val,
-						cut_length(value->val.string.val, value->val.string.len));
+		return pnstrdup(value->val.string.val, value->val.string.len);
 	if (value->type == jbvNumeric)
 		return DatumGetCString(DirectFunctionCall1(numeric_out,
 												   NumericGetDatum(value->val.numeric)));
@@ -186,25 +214,35 @@ details_text(Jsonb *event_image)
 	return strlen(text) <= DG_ALERT_STRING_MAX ? text : NULL;
 }
 
-/* How many bytes of a string an alert has room for, whole characters */
-static int
-cut_length(const char *string, int len)
+/* A string as far as there is room for it, with "?" for what is not valid */
+static char *
+cut(const char *string, int room)
 {
-	int			room = DG_ALERT_STRING_MAX;
-	int			i = 0;
+	int			encoding = GetDatabaseEncoding();
+	int			left = strlen(string);
+	StringInfoData result;
 
-	while (i < len)
+	/* JSON is UTF-8 to those who cannot know better */
+	if (encoding == PG_SQL_ASCII)
+		encoding = PG_UTF8;
+	initStringInfo(&result);
+	while (left > 0)
 	{
-		unsigned char c = (unsigned char) string[i];
-		int			width = pg_mblen(string + i);
+		unsigned char c = (unsigned char) *string;
+		int			width = pg_encoding_verifymbchar(encoding, string, left);
 
 		/* as escape_json writes it: \u001f, \", or itself */
-		room -= c < ' ' ? 6 : c == '"' || c == '\\' ? 2 : width;
-		if (room < 0 || i + width > len)
+		room -= c < ' ' ? 6 : c == '"' || c == '\\' ? 2 : Max(width, 1);
+		if (room < 0)
 			break;
-		i += width;
+		if (width > 0)
+			appendBinaryStringInfo(&result, string, width);
+		else
+			appendStringInfoChar(&result, '?');
+		string += Max(width, 1);
+		left -= Max(width, 1);
 	}
-	return i;
+	return result.data;
 }
 
 /* Add the rows per effect, and in the log line their sum */
@@ -258,7 +296,7 @@ sum_radius(Jsonb *event_image, int64 *totals)
 }
 
 /*
- * Add a field to both.  Without a value it is null in the payload and not in
+ * Add a field to both, cut.  Without a value it is null in the payload and not in
  * the line; there it is quoted as in JSON if it is not a plain word.
  */
 static void
@@ -270,6 +308,7 @@ add_field(Alert *alert, const char *name, const char *value, FieldKind kind)
 		appendStringInfoString(&alert->payload, "null");
 		return;
 	}
+	value = cut(value, kind == FIELD_JSON ? PG_INT32_MAX : DG_ALERT_STRING_MAX);
 	if (kind == FIELD_STRING)
 		escape_json(&alert->payload, value);
 	else

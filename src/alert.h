@@ -13,5 +13,8 @@
 extern bool dg_alert_is_due(const char *operation, const char *outcome);
 extern void dg_alert_raise(Jsonb *event_image, int64 event_id,
 						   int64 request_id);
+extern void dg_alert_log(const char *operation, const char *outcome,
+						 const char *table, const char *person,
+						 const char *details);
 
 #endif							/* DELETE_GUARD_ALERT_H */

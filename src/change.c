@@ -54,6 +54,7 @@ typedef struct DgNaming
 
 static List *naming = NIL;		/* of DgNaming, in TopTransactionContext */
 
+static const char *free_outcome(const DgChange *change);
 static bool is_held_by_settings(const DgChange *change);
 static bool concerns(const DgChange *change, const DgProtection *protection);
 static int	approvals_needed(const DgChange *change);
@@ -106,7 +107,7 @@ dg_change_decide(const DgChange *change)
 	if (IsLogicalWorker())
 		permit.outcome = DG_OUTCOME_REPLICATED;
 	else if (!permit.held)
-		permit.outcome = change->free_without_approver ? DG_OUTCOME_DONE : DG_OUTCOME_LOGGED;
+		permit.outcome = free_outcome(change);
 	else if ((permit.request = find_usable_request(change, &problems)) != NULL)
 		permit.outcome = permit.request->break_glass ? DG_OUTCOME_BREAK_GLASS : DG_OUTCOME_APPROVED;
 	else if (!dg_enforce)
@@ -117,6 +118,18 @@ dg_change_decide(const DgChange *change)
 	if (permit.request)
 		dg_request_use(permit.request, permit.event_id);
 	return permit;
+}
+
+/*
+ * Outcome of a change that needs no approval.  Of the functions, protect()
+ * alone can make the guard stronger, too; so here it says that it did not.
+ */
+static const char *
+free_outcome(const DgChange *change)
+{
+	if (!change->free_without_approver)
+		return DG_OUTCOME_LOGGED;
+	return strcmp(change->operation, "protect") == 0 ? DG_OUTCOME_WEAKENED : DG_OUTCOME_DONE;
 }
 
 /*

@@ -31,21 +31,24 @@
 #include "replication/logicalworker.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/rel.h"
 
+#include "alert.h"
 #include "ask.h"
-#include "compat.h"
+#include "catalog.h"
 #include "guc.h"
 #include "policy.h"
 #include "sql.h"
+
+#define OPERATION "own tables"
 
 PG_FUNCTION_INFO_V1(delete_guard_guard_own);
 
 static bool is_own_write(void);
 static bool is_loading(TriggerEvent event);
 static const char *verb(TriggerEvent event);
-static void log_write(const char *what, TriggerData *trigdata);
+static const char *command(TriggerEvent event);
+static void log_write(const char *outcome, TriggerData *trigdata);
 static void refuse_write(TriggerData *trigdata);
 
 /*
@@ -102,28 +105,32 @@ is_loading(TriggerEvent event)
 
 /* What is done to the table */
 static const char *
+command(TriggerEvent event)
+{
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return "insert";
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+		return "update";
+	return TRIGGER_FIRED_BY_DELETE(event) ? "delete" : "truncate";
+}
+
+/* The same with what comes before the table's name */
+static const char *
 verb(TriggerEvent event)
 {
 	if (TRIGGER_FIRED_BY_INSERT(event))
 		return "insert into";
-	if (TRIGGER_FIRED_BY_UPDATE(event))
-		return "update";
-	return TRIGGER_FIRED_BY_DELETE(event) ? "delete from" : "truncate";
+	return TRIGGER_FIRED_BY_DELETE(event) ? "delete from" : command(event);
 }
 
 /* Tell the server log of a write that goes through */
 static void
-log_write(const char *what, TriggerData *trigdata)
+log_write(const char *outcome, TriggerData *trigdata)
 {
-	int			saved = DG_LOG_MIN_MESSAGES;
-
-	DG_LOG_MIN_MESSAGES = Min(saved, LOG);
-	ereport(LOG_SERVER_ONLY,
-			(errmsg("delete_guard: own tables, %s: %s \"%s\" by \"%s\"", what,
-					verb(trigdata->tg_event), RelationGetRelationName(trigdata->tg_relation),
-					dg_person_current().name),
-			 errhidecontext(true)));
-	DG_LOG_MIN_MESSAGES = saved;
+	dg_alert_log(OPERATION, outcome,
+				 dg_qualified_name(RelationGetRelid(trigdata->tg_relation)),
+				 dg_person_current().name,
+				 psprintf("{\"command\": \"%s\"}", command(trigdata->tg_event)));
 }
 
 /* Record the attempt and raise the error */
@@ -133,7 +140,7 @@ refuse_write(TriggerData *trigdata)
 	const char *name = RelationGetRelationName(trigdata->tg_relation);
 	DgEvent		event = {0};
 
-	event.operation = "own tables";
+	event.operation = OPERATION;
 	event.outcome = DG_OUTCOME_BLOCKED;
 	event.table_id = RelationGetRelid(trigdata->tg_relation);
 	event.row_count = -1;

@@ -45,6 +45,7 @@ typedef struct DgVerdict
 } DgVerdict;
 
 #define DG_OUTCOME_DONE "done"
+#define DG_OUTCOME_WEAKENED "weakened"
 #define DG_OUTCOME_LOGGED "logged"
 #define DG_OUTCOME_BLOCKED "blocked"
 #define DG_OUTCOME_APPROVED "approved"

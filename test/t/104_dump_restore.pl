@@ -145,7 +145,7 @@ $node->safe_psql('fresh', 'CREATE EXTENSION delete_guard');
 my $from = -s $node->logfile;
 my $forge = q{INSERT INTO delete_guard.approver VALUES ('bob', 'bob', 0, 'x', now())};
 $node->safe_psql('fresh', $forge);
-like(slurp_file($node->logfile, $from), qr/LOG:  delete_guard: own tables, loaded: insert into "approver" by/, 'what is loaded is in the server log');
+like(slurp_file($node->logfile, $from), qr/LOG:  delete_guard: event=0 outcome=loaded operation="own tables" table=delete_guard.approver person=.* details="\{\\"command\\": \\"insert\\"\}"/, 'what is loaded is in the server log');
 for my $sql ('DELETE FROM delete_guard.approver', q{UPDATE delete_guard.approver SET role_name = 'x'}, 'TRUNCATE delete_guard.approver')
 {
 	my ($rc, $stdout, $stderr) = $node->psql('fresh', $sql);

@@ -43,10 +43,12 @@ $listener->query_safe('LISTEN delete_guard');
 my $offset = -s $node->logfile;
 
 # Run SQL as somebody; returns stderr.
-sub as
+sub as { return as_in('postgres', @_) }
+
+sub as_in
 {
-	my ($who, $sql) = @_;
-	my ($rc, $stdout, $stderr) = $node->psql('postgres', $sql, extra_params => [ '-U', $who ]);
+	my ($database, $who, $sql) = @_;
+	my ($rc, $stdout, $stderr) = $node->psql($database, $sql, extra_params => [ '-U', $who ]);
 	return $stderr;
 }
 
@@ -177,6 +179,37 @@ $node->safe_psql('postgres', q{SELECT delete_guard.protect('arch', 'log')});
 is(scalar(payloads()), 0, 'protect() raises no alert');
 $node->safe_psql('postgres', q{SELECT delete_guard.unprotect('arch')});
 is(one('unprotect freely')->{outcome}, 'done', 'unprotect in mode log: free, with an alert');
+
+# A setting made weaker while there is no approver: it goes through, and is told.
+$node->safe_psql('postgres', 'CREATE DATABASE free');
+$node->safe_psql('free', q{
+	CREATE EXTENSION delete_guard;
+	CREATE TABLE arch (id int PRIMARY KEY);
+	SELECT delete_guard.protect('arch', scope => 'all', approvals => 2)});
+lines();
+for my $settings (q{approvals => 1, scope => 'all'}, q{approvals => 1}, q{'log'})
+{
+	my $out = $node->safe_psql('free', "LISTEN delete_guard; SELECT delete_guard.protect('arch', $settings)");
+	my ($payload) = $out =~ /with payload "(.*)" received/;
+	is(eval { decode_json($payload)->{outcome} }, 'weakened', "protect() with $settings: a notification");
+	like((lines())[0] // '', qr/^delete_guard: event=\d+ outcome=weakened operation=protect table=public\.arch /, "protect() with $settings: a line in the log");
+}
+is(scalar(() = $node->safe_psql('free', q{LISTEN delete_guard; SELECT delete_guard.protect('arch')}) =~ /payload/g), 0, 'protect() that makes it stronger: none');
+is(scalar(lines()), 0, 'and no line');
+
+# Names of roles are bytes of the database in which they were made.
+$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+my $foreign = "r\xe9s";
+$node->safe_psql('latin', qq{SET client_encoding = 'LATIN1'; CREATE ROLE "$foreign" LOGIN SUPERUSER});
+$node->safe_psql('free', q{
+	CREATE TABLE loose (arch_id int);
+	INSERT INTO arch VALUES (1);
+	INSERT INTO loose VALUES (1);
+	SELECT delete_guard.declare_reference('loose', '{arch_id}', 'arch');
+	SELECT delete_guard.protect('arch')});
+lines();
+as_in('free', $foreign, 'DELETE FROM arch');
+like((lines())[0] // '', qr/ person=r\?s /, 'a name in another encoding is told as far as it is valid');
 
 $listener->quit;
 $node->stop;

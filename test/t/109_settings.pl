@@ -94,7 +94,7 @@ is(value(q{SELECT string_agg(operation || ' ' || (details ->> 'action'), ', ' OR
 	'enforce = off: settings too');
 like(slurp_file($node->logfile, $offset), qr/LOG:  delete_guard: event=\d+ outcome=not_enforced operation=add_approver /, 'enforce = off: settings with an alert');
 $node->safe_psql('postgres', 'DELETE FROM delete_guard.attempt');
-like(slurp_file($node->logfile, $offset), qr/LOG:  delete_guard: own tables, not_enforced: delete from "attempt" by/, 'enforce = off: own tables, with a line in the log');
+like(slurp_file($node->logfile, $offset), qr/LOG:  delete_guard: event=0 outcome=not_enforced operation="own tables" table=delete_guard.attempt person=.* details="\{\\"command\\": \\"delete\\"\}"/, 'enforce = off: own tables, with a line in the log');
 
 set('delete_guard.enforce', 'on');
 isnt($node->psql('postgres', 'DELETE FROM delete_guard.attempt'), 0, 'enforce = on: own tables are refused again');
