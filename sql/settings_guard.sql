@@ -109,7 +109,7 @@ SELECT dg_test.alone($$SELECT delete_guard.protect('arch', 'block', 'all', 2)$$)
 -- an approval of three steps is not one of another step, nor of another person
 SELECT delete_guard.request_change('arch', $$SELECT delete_guard.forget_reference('dist_arch_id')$$, 'no longer used') AS f,
        delete_guard.request_change('arch', $$SELECT delete_guard.protect("table" => 'arch', mode => 'log')$$) AS l \gset
-SELECT action, reason, approvals_needed FROM delete_guard.pending_requests WHERE request_id IN (:f, :l) ORDER BY 1 = :f;
+SELECT action, reason, approvals_needed FROM delete_guard.pending_requests WHERE request_id IN (:f, :l) ORDER BY request_id <> :f;
 \c - regress_dg_bob
 SELECT approvals FROM delete_guard.approve(:f);
 SELECT approvals FROM delete_guard.approve(:l);
