@@ -102,6 +102,17 @@ dg_arm_new(Oid relid)
 	arm_hierarchy(find_all_inheritors(relid, AccessShareLock, NULL), relid, true);
 }
 
+/*
+ * Create or replace the triggers on some relations of a hierarchy, which are
+ * locked.
+ */
+void
+dg_arm_again(List *relids, Oid root)
+{
+	if (relids != NIL)
+		arm_hierarchy(relids, root, false);
+}
+
 /* Make triggers; while that goes on, dg_arming() says so */
 static void
 arm_hierarchy(List *relids, Oid root, bool only_missing)

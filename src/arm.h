@@ -20,6 +20,7 @@
 
 extern void dg_arm(Oid relid);
 extern void dg_arm_new(Oid relid);
+extern void dg_arm_again(List *relids, Oid root);
 extern bool dg_is_armed(Oid relid);
 extern bool dg_keys_watched(Oid relid);
 extern bool dg_arm_is_plain(Oid relid, Oid root);

@@ -77,6 +77,24 @@ dg_arm_faults(Oid root)
 	return faults;
 }
 
+/*
+ * The relations with faults among one of a hierarchy and those below it: list
+ * of OIDs.
+ */
+List *
+dg_arm_faulty_below(Oid relid, Oid root)
+{
+	List	   *faults = NIL;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		check_relation(lfirst_oid(lc), root, &faults);
+	foreach(lc, faults)
+		result = list_append_unique_oid(result, ((DgArmFault *) lfirst(lc))->relid);
+	return result;
+}
+
 /* Add the faults of one relation of a hierarchy */
 static void
 check_relation(Oid relid, Oid root, List **faults)

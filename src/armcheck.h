@@ -18,5 +18,6 @@ typedef struct DgArmFault
 } DgArmFault;
 
 extern List *dg_arm_faults(Oid root);
+extern List *dg_arm_faulty_below(Oid relid, Oid root);
 
 #endif							/* DELETE_GUARD_ARMCHECK_H */

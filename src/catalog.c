@@ -169,21 +169,34 @@ protection_from_tuple(HeapTuple tuple, TupleDesc desc)
 }
 
 /*
- * Find the protection that covers a relation: its own, or that of the nearest
- * table above it.
+ * Find the protection that covers a relation: its own, or that of a table above
+ * it.  If there are several, as a table has become a partition or a child since
+ * it was protected, it is that of the topmost in block mode, if any is, with as
+ * wide a scope and as many approvals as any of the same mode has.
  */
 bool
 dg_protection_find(Oid relid, DgProtection *protection)
 {
-	List	   *relids = dg_ancestors(relid);
+	bool		found = false;
 	ListCell   *lc;
 
-	foreach(lc, relids)
+	foreach(lc, dg_ancestors(relid))
 	{
-		if (dg_protection_read(lfirst_oid(lc), protection))
-			return true;
+		DgProtection one;
+
+		if (!dg_protection_read(lfirst_oid(lc), &one) ||
+			(found && protection->mode == DG_MODE_BLOCK && one.mode == DG_MODE_LOG))
+			continue;
+		if (found && protection->mode == one.mode)
+		{
+			one.approvals = Max(one.approvals, protection->approvals);
+			if (protection->scope == DG_SCOPE_ALL)
+				one.scope = DG_SCOPE_ALL;
+		}
+		*protection = one;
+		found = true;
 	}
-	return false;
+	return found;
 }
 
 /*

@@ -82,14 +82,15 @@ dg_object_number(Oid class_id, Oid object, int subobject)
  * Returns if the change may go on, with an event in this transaction; a
  * request that allows it is used.  Else has the attempt recorded, with a
  * request for it, and raises an error.  The current role must be the
- * session's.
+ * session's.  Tells whether the change needed an approval.
  */
-void
+bool
 dg_change_permit(const DgChange *change)
 {
 	DgPermit	permit = dg_change_decide(change);
 
 	dg_change_journal(change, &permit);
+	return permit.held;
 }
 
 /*

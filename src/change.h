@@ -40,7 +40,7 @@ typedef struct DgPermit
 
 extern void dg_change_init(void);
 extern char *dg_object_number(Oid class_id, Oid object, int subobject);
-extern void dg_change_permit(const DgChange *change);
+extern bool dg_change_permit(const DgChange *change);
 extern DgPermit dg_change_decide(const DgChange *change);
 extern void dg_change_journal(const DgChange *change, const DgPermit *permit);
 extern bool dg_change_is_held(const DgChange *change);

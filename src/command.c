@@ -377,7 +377,7 @@ is_loading(AlterTableType subtype)
 		has_privs_of_role(GetUserId(), dg_own_owner()) && !dg_own_used();
 }
 
-/* Tables that lose or change a key column; also notes whose triggers name it */
+/* Tables that lose or change a key column, or a part of it; also notes whose triggers name it */
 static List *
 column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 {
@@ -398,6 +398,9 @@ column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 		if (cmd->subtype != AT_DropNotNull && dg_is_watched_column(changed, attnum))
 			ddl->loosen = list_append_unique_oid(ddl->loosen, table_id);
 	}
+	/* keys of the relation's row type lose a part */
+	if (cmd->subtype == AT_DropColumn && get_attnum(relid, cmd->name) > 0)
+		result = list_concat_unique_oid(result, dg_guarded_typed(get_rel_type_id(relid)));
 	return result;
 }
 
@@ -866,7 +869,7 @@ add_change(List **list, Oid table_id, char *action, char *objects)
 			strcmp(change->objects, objects) == 0)
 			return;
 	}
-	change = palloc(sizeof(DgDdlChange));
+	change = palloc0(sizeof(DgDdlChange));
 	change->table_id = table_id;
 	change->action = action;
 	change->objects = objects;

@@ -16,6 +16,7 @@ typedef struct DgDdlChange
 	Oid			table_id;		/* as registered; InvalidOid: all of them */
 	char	   *action;
 	char	   *objects;		/* which objects the names in it mean */
+	bool		held;			/* once permitted: it needed an approval */
 } DgDdlChange;
 
 /* What a command means; in the memory context that it was classified in */

@@ -23,8 +23,9 @@
  * watch its columns yet, as triggers from a dump do.
  *
  * A name is looked up at the start without a lock; another session may give it
- * to another relation before the command has one.  So at the end of ALTER TABLE
- * the relation that it was about is compared.
+ * to another relation before the command has one, or protect the relation.  So
+ * at the end of ALTER TABLE verdicts are asked for again, but for those given
+ * on the relation that the command turned out to be about.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +33,7 @@
 
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -41,9 +43,11 @@
 #include "utils/memutils.h"
 
 #include "arm.h"
+#include "armcheck.h"
 #include "catalog.h"
 #include "ddlstate.h"
 #include "ddltext.h"
+#include "guarded.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -57,12 +61,14 @@ PG_FUNCTION_INFO_V1(delete_guard_ddl_end);
  * other can begin.
  */
 static Oid	latest_relid = InvalidOid;
+static Oid	latest_judged = InvalidOid; /* protected table that it was judged for */
 
 static EventTriggerData *event_of_call(FunctionCallInfo fcinfo, const char *function);
 static void make_way(Oid relid, bool deletes);
 static void forget_table(Oid relid);
 static void judge_again(Node *parsetree);
 static void follow_structure(Node *parsetree);
+static void arm_added(Node *parsetree, Oid relid, Oid root);
 static void put_right(DgDdlCommand *command);
 static void put_released(List *relids);
 static Oid topmost(Oid relid);
@@ -81,7 +87,7 @@ delete_guard_ddl_start(PG_FUNCTION_ARGS)
 	MemoryContext old;
 	ListCell   *lc;
 
-	latest_relid = InvalidOid;
+	latest_relid = latest_judged = InvalidOid;
 	if (!dg_ddl_is_our_business() || dg_guarded_tables() == NIL)
 		PG_RETURN_NULL();
 	command = dg_ddl_begin(parsetree);
@@ -96,6 +102,7 @@ delete_guard_ddl_start(PG_FUNCTION_ARGS)
 		DgDdlChange *change = lfirst(lc);
 
 		dg_ddl_ask(change->table_id, change->action, change->objects);
+		latest_judged = change->table_id;
 	}
 	/* a trigger of ours that is dropped as permitted stays away */
 	command->keep_dropped = IsA(parsetree, DropStmt) &&
@@ -211,12 +218,14 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* Ask about what was not known at the start: another relation, lost keys */
+/*
+ * Ask about what was not known at the start: another relation, lost keys, and
+ * what another session had protected by the time that the command had its lock.
+ */
 static void
 judge_again(Node *parsetree)
 {
 	DgDdlCommand *command = dg_ddl_find(parsetree);
-	Oid			judged = command ? command->relid : latest_relid;
 	ListCell   *lc;
 	ListCell   *cc;
 
@@ -226,13 +235,15 @@ judge_again(Node *parsetree)
 		return;
 	foreach(lc, relations_of_command())
 	{
-		if (judged == lfirst_oid(lc))
-			continue;
+		bool		same = lfirst_oid(lc) == (command ? command->relid : latest_relid);
+
 		foreach(cc, dg_command_classify(parsetree, lfirst_oid(lc))->changes)
 		{
 			DgDdlChange *change = lfirst(cc);
 
-			dg_ddl_ask(change->table_id, change->action, change->objects);
+			if (!same || !(command ? dg_ddl_is_judged(command, change->table_id) :
+						   change->table_id == latest_judged))
+				dg_ddl_ask(change->table_id, change->action, change->objects);
 		}
 	}
 }
@@ -259,8 +270,39 @@ follow_structure(Node *parsetree)
 			dg_arm(protection.relid);
 		else if (structure &&
 				 OidIsValid(get_trigger_oid(protection.relid, DG_TRIGGER_DELETE, true)))
-			dg_arm_new(protection.relid);
+			arm_added(parsetree, lfirst_oid(lc), protection.relid);
 	}
+}
+
+/*
+ * Arm what a command on a relation has put below a protected table.  What bears
+ * the names of our triggers there may have been made beforehand, by anybody:
+ * where it is not as it should be, it is made again.
+ */
+static void
+arm_added(Node *parsetree, Oid relid, Oid root)
+{
+	List	   *added = list_make1_oid(relid);
+	List	   *faulty = NIL;
+	ListCell   *lc;
+
+	if (IsA(parsetree, AlterTableStmt))
+	{
+		AlterTableCmd *cmd = linitial_node(AlterTableCmd, ((AlterTableStmt *) parsetree)->cmds);
+
+		if (cmd->subtype == AT_AttachPartition)
+			added = list_make1_oid(dg_range_relation(((PartitionCmd *) cmd->def)->name));
+	}
+	if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign table \"%s\" cannot inherit from protected table \"%s\"",
+						get_rel_name(relid), get_rel_name(root)),
+				 errdetail("What becomes of its rows on the other server is not seen.")));
+	dg_arm_new(root);
+	foreach(lc, added)
+		faulty = list_concat_unique_oid(faulty, dg_arm_faulty_below(lfirst_oid(lc), root));
+	dg_arm_again(faulty, root);
 }
 
 /* At the end of a command: triggers where they belong, records */
@@ -323,8 +365,14 @@ sees_structure(Node *parsetree, bool *structure, bool *keys)
 {
 	ListCell   *lc;
 
-	if (IsA(parsetree, CreateStmt))
+	if (IsA(parsetree, CreateStmt) || IsA(parsetree, CreateForeignTableStmt))
 		*structure = true;
+	else if (IsA(parsetree, CreateSchemaStmt))
+	{
+		/* what is made in it has no event of its own */
+		foreach(lc, ((CreateSchemaStmt *) parsetree)->schemaElts)
+			sees_structure(lfirst(lc), structure, keys);
+	}
 	else if (IsA(parsetree, IndexStmt))
 		*keys = ((IndexStmt *) parsetree)->unique;
 	else if (IsA(parsetree, AlterTableStmt))
@@ -368,7 +416,7 @@ relations_of_command(void)
 		" JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.objid"
 		" LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid"
 		" WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"
-		" AND (c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}') OR i.indisunique)";
+		" AND (c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,f}') OR i.indisunique)";
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *result = NIL;
 

@@ -145,11 +145,12 @@ dg_ddl_ask(Oid table_id, const char *action, const char *objects)
 	DgDdlChange *permitted;
 	MemoryContext old;
 	bool		pushed = false;
+	volatile bool held = false;
 
 	if (is_permitted(command, table_id, action, objects))
 		return;
 	change.table_id = table_id;
-	change.operation = "ddl";
+	change.operation = DG_OPERATION_DDL;
 	change.action = action;
 	change.objects = objects;
 	if (!ActiveSnapshotSet())
@@ -160,7 +161,7 @@ dg_ddl_ask(Oid table_id, const char *action, const char *objects)
 	judging = true;
 	PG_TRY();
 	{
-		dg_change_permit(&change);
+		held = dg_change_permit(&change);
 	}
 	PG_FINALLY();
 	{
@@ -175,15 +176,29 @@ dg_ddl_ask(Oid table_id, const char *action, const char *objects)
 	permitted->table_id = table_id;
 	permitted->action = pstrdup(action);
 	permitted->objects = pstrdup(objects);
+	permitted->held = held;
 	command->permitted = lappend(command->permitted, permitted);
 	MemoryContextSwitchTo(old);
 }
 
-/* Was this permitted in this command?  Any action of a table without action. */
+/*
+ * Has the command a verdict on a table, on whatever it does to it?
+ */
+bool
+dg_ddl_is_judged(const DgDdlCommand *command, Oid table_id)
+{
+	return is_permitted(command, table_id, NULL, NULL);
+}
+
+/*
+ * Was this permitted in this command?  Any action of a table without action.
+ * What was permitted in mode log is not if another session has made it block.
+ */
 static bool
 is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
 			 const char *objects)
 {
+	DgChange	change = {table_id, DG_OPERATION_DDL};
 	ListCell   *lc;
 
 	foreach(lc, command->permitted)
@@ -192,7 +207,8 @@ is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
 
 		if (permitted->table_id == table_id &&
 			(action == NULL || (strcmp(permitted->action, action) == 0 &&
-								strcmp(permitted->objects, objects) == 0)))
+								strcmp(permitted->objects, objects) == 0)) &&
+			(permitted->held || !dg_change_is_held(&change)))
 			return true;
 	}
 	return false;

@@ -29,6 +29,7 @@ typedef struct DgDdlCommand
 extern DgDdlCommand *dg_ddl_begin(Node *parsetree);
 extern DgDdlCommand *dg_ddl_find(Node *parsetree);
 extern DgDdlCommand *dg_ddl_end(Node *parsetree);
+extern bool dg_ddl_is_judged(const DgDdlCommand *command, Oid table_id);
 extern void dg_ddl_ask(Oid table_id, const char *action, const char *objects);
 extern void dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject);
 extern void dg_ddl_lost_trigger(Oid relid);

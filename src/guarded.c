@@ -35,8 +35,10 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
@@ -53,6 +55,8 @@
 static List *stored_oids(const char *own_table, int attnum);
 static bool same_columns(Form_pg_index form, const int16 *attnums, int n);
 static HeapTuple own_changes_seen(Oid catalog, Oid index, AttrNumber attnum, Oid object);
+static bool type_contains(Oid type, Oid wanted);
+static bool rowtype_contains(Oid rowtype, Oid wanted);
 static int	constraint_columns(HeapTuple tuple, int attnum, int16 **columns);
 
 /*
@@ -180,6 +184,86 @@ dg_guarded_touched(Oid relid)
 			result = list_append_unique_oid(result, table_id);
 	}
 	return result;
+}
+
+/*
+ * Registered tables with a key column of a composite type, or one that is made
+ * of it.  List of OIDs.
+ */
+List *
+dg_guarded_typed(Oid type)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, dg_guarded_tables())
+	{
+		DgTable    *table;
+
+		/* hardly ever; so no locks on tables that are not concerned */
+		if (get_rel_name(lfirst_oid(lc)) == NULL ||
+			!rowtype_contains(get_rel_type_id(lfirst_oid(lc)), type))
+			continue;
+		table = dg_table_acquire(lfirst_oid(lc));
+		for (int i = 0; i < table->nkey_columns; i++)
+		{
+			if (type_contains(get_atttype(lfirst_oid(lc), table->key_columns[i]), type))
+				result = list_append_unique_oid(result, lfirst_oid(lc));
+		}
+		dg_table_release(table);
+	}
+	return result;
+}
+
+/* Is a type this one, or made of it: a domain, an array, a range, a row? */
+static bool
+type_contains(Oid type, Oid wanted)
+{
+	Oid			part = InvalidOid;
+
+	check_stack_depth();
+	if (type == wanted)
+		return true;
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			part = getBaseType(type);
+			break;
+		case TYPTYPE_RANGE:
+			part = get_range_subtype(type);
+			break;
+		case TYPTYPE_MULTIRANGE:
+			part = get_multirange_range(type);
+			break;
+		case TYPTYPE_COMPOSITE:
+			return rowtype_contains(type, wanted);
+		default:
+			part = get_element_type(type);
+			break;
+	}
+	return OidIsValid(part) && type_contains(part, wanted);
+}
+
+/* The same for the columns of a composite type */
+static bool
+rowtype_contains(Oid rowtype, Oid wanted)
+{
+	Oid			relid = get_typ_typrelid(rowtype);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	int			natts;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	natts = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
+	ReleaseSysCache(tuple);
+	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
+	{
+		Oid			type = get_atttype(relid, attnum);
+
+		if (OidIsValid(type) && type_contains(type, wanted))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -39,6 +39,7 @@ extern List *dg_guarded_tables(void);
 extern List *dg_gone_tables(void);
 extern Oid	dg_guarded_by(Oid relid);
 extern List *dg_guarded_touched(Oid relid);
+extern List *dg_guarded_typed(Oid type);
 extern bool dg_is_key_column(Oid relid, AttrNumber attnum);
 extern bool dg_is_watched_column(Oid relid, AttrNumber attnum);
 extern bool dg_is_key_index(Oid indexoid, Oid *relid);
