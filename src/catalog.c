@@ -13,7 +13,8 @@
  * for it (dg_catalog_changed), so that other backends see it when they next
  * accept messages, which is at the latest when they lock a relation.  Changes
  * to foreign keys, indexes and columns of the tables concerned send relcache
- * invalidations by themselves.  The callback only bumps the generation.
+ * invalidations by themselves.  The callbacks only bump the generation; so
+ * does a change to a schema, whose name is part of what caches hold.
  *
  * Own tables are read by a sequential scan under a fresh catalog snapshot:
  * they hold a row per protected table or association, and are read only when
@@ -37,6 +38,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "sql.h"
@@ -65,8 +67,16 @@ static HTAB *watched = NULL;
 static uint64 generation = 1;
 static bool callback_registered = false;
 
+/* Name looked up last, by dg_qualified_name */
+static Oid	named_relid = InvalidOid;
+static char named[2 * (2 * NAMEDATALEN + 2) + 2];
+static uint64 names_generation = 1;
+
 static List *read_protections(Oid relid);
 static DgProtection *protection_from_tuple(HeapTuple tuple, TupleDesc desc);
+static char *make_qualified_name(Oid relid);
+static void names_callback(Datum arg, int cacheid, uint32 hashvalue);
+static void namespace_callback(Datum arg, int cacheid, uint32 hashvalue);
 static void relcache_callback(Datum arg, Oid relid);
 static void prepare_watching(void);
 static bool declaration_from_tuple(HeapTuple tuple, TupleDesc desc,
@@ -348,6 +358,40 @@ dg_scope_name(DgScope scope)
 char *
 dg_qualified_name(Oid relid)
 {
+	static bool registered = false;
+	uint64		before;
+	char	   *name;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(RELOID, names_callback, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, names_callback, (Datum) 0);
+		registered = true;
+	}
+	if (relid == named_relid && OidIsValid(relid))
+		return pstrdup(named);
+	before = names_generation;
+	name = make_qualified_name(relid);
+	if (before == names_generation && strlen(name) < sizeof(named))
+	{
+		strcpy(named, name);
+		named_relid = relid;
+	}
+	return name;
+}
+
+/* Syscache callback: some relation or schema was made, changed or dropped */
+static void
+names_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	names_generation++;
+	named_relid = InvalidOid;
+}
+
+/* Look the name up */
+static char *
+make_qualified_name(Oid relid)
+{
 	char	   *name = get_rel_name(relid);
 	char	   *schema;
 	bool		quote_all = quote_all_identifiers;
@@ -476,6 +520,7 @@ prepare_watching(void)
 	if (!callback_registered)
 	{
 		CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_callback, (Datum) 0);
 		callback_registered = true;
 	}
 	if (watched == NULL)
@@ -486,6 +531,13 @@ prepare_watching(void)
 		watched = hash_create("delete_guard watched relations", 64, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
+}
+
+/* Syscache callback: a schema may have another name now, which caches hold */
+static void
+namespace_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	generation++;
 }
 
 /* Relcache callback: relid 0 stands for every relation */

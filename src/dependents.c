@@ -181,7 +181,8 @@ open_probes(DgDependents *dep)
 
 		dep->first_probe[i] = dep->nprobes;
 		for (int j = 0; j < ref->nleaves; j++)
-			dg_probe_open(&dep->probing, &dep->probes[dep->nprobes++], table, ref, &ref->leaves[j]);
+			dg_probe_open(&dep->probing, &dep->probes[dep->nprobes++], table, ref,
+						  &ref->leaves[j], NoLock);
 	}
 	dep->first_probe[table->nreferences] = dep->nprobes;
 }
@@ -389,7 +390,7 @@ open_self_probes(DgDependents *dep)
 	dep->self_probes = palloc0(sizeof(DgProbe) * Max(self->nleaves, 1));
 	for (int i = 0; i < self->nleaves; i++)
 		dg_probe_open(&dep->probing, &dep->self_probes[dep->nself_probes++], dep->table, self,
-					  &self->leaves[i]);
+					  &self->leaves[i], AccessShareLock);
 	MemoryContextSwitchTo(old);
 }
 

@@ -57,7 +57,6 @@ typedef struct DgKnownPart
 } DgKnownPart;
 
 static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
-static void set_name(Datum *values, bool *isnull, int attnum, const char *name);
 static void fill_session(Datum *values, bool *isnull);
 static char *statement_text(void);
 static void append_names(StringInfo buf, TupleDesc desc, const int16 *attnums, int n);
@@ -100,6 +99,8 @@ dg_event_values(const DgEvent *event, Datum *values, bool *isnull)
 	isnull[Anum_event_parts - 1] = event->parts == NULL;
 	values[Anum_event_details - 1] = PointerGetDatum(event->details);
 	isnull[Anum_event_details - 1] = event->details == NULL;
+	values[Anum_event_images - 1] = PointerGetDatum(event->images);
+	isnull[Anum_event_images - 1] = event->images == NULL;
 	values[Anum_event_repeats - 1] = Int32GetDatum(0);
 	isnull[Anum_event_repeats - 1] = false;
 }
@@ -111,13 +112,13 @@ fill_session(Datum *values, bool *isnull)
 	DgPerson	person = dg_person_current();
 	FullTransactionId xid = GetTopFullTransactionIdIfAny();
 
-	set_name(values, isnull, Anum_event_person, person.name);
+	set_text(values, isnull, Anum_event_person, person.name);
 	values[Anum_event_person_id - 1] = ObjectIdGetDatum(person.roleid);
 	isnull[Anum_event_person_id - 1] = false;
 	set_text(values, isnull, Anum_event_authenticated_name, person.authn);
-	set_name(values, isnull, Anum_event_session_role,
+	set_text(values, isnull, Anum_event_session_role,
 			 GetUserNameFromId(GetSessionUserId(), true));
-	set_name(values, isnull, Anum_event_active_role,
+	set_text(values, isnull, Anum_event_active_role,
 			 GetUserNameFromId(GetUserId(), true));
 	if (dg_claimed_user && dg_claimed_user[0] != '\0')
 		set_text(values, isnull, Anum_event_claimed_user, dg_claimed_user);
@@ -140,15 +141,6 @@ set_text(Datum *values, bool *isnull, int attnum, const char *text)
 	isnull[attnum - 1] = text == NULL;
 	if (text)
 		values[attnum - 1] = CStringGetTextDatum(text);
-}
-
-/* Set a name column; NULL for a NULL string */
-static void
-set_name(Datum *values, bool *isnull, int attnum, const char *name)
-{
-	isnull[attnum - 1] = name == NULL;
-	if (name)
-		values[attnum - 1] = DirectFunctionCall1(namein, CStringGetDatum(name));
 }
 
 /* The text that the client sent, cut at a character; NULL if there is none */

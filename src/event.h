@@ -27,6 +27,7 @@ typedef struct DgEvent
 	Jsonb	   *blast_radius;
 	Jsonb	   *parts;
 	Jsonb	   *details;
+	Jsonb	   *images;			/* see dg_parts_end */
 } DgEvent;
 
 /* Column numbers of delete_guard.event */
@@ -56,7 +57,8 @@ typedef struct DgEvent
 #define Anum_event_parts 24
 #define Anum_event_details 25
 #define Anum_event_repeats 26
-#define Natts_event 26
+#define Anum_event_images 27
+#define Natts_event 27
 
 extern void dg_event_values(const DgEvent *event, Datum *values, bool *isnull);
 extern Jsonb *dg_event_part(DgTable *table, const char *effect);

@@ -13,6 +13,9 @@
  * is toasted like any value.  The index then has an entry per tuple, not per
  * row.  Tuples are inserted in batches.
  *
+ * Most statements remove one row.  Its image goes into the event's own tuple,
+ * which saves a tuple and an index entry.
+ *
  * Memory: a writer holds at most one tuple's worth of images and one batch of
  * tuples.
  *
@@ -44,6 +47,9 @@
 /* Tuples inserted at once, and bytes of them */
 #define DG_BATCH_TUPLES 200
 #define DG_BATCH_BYTES (256 * 1024)
+
+/* Images that stand in the event's own tuple: bytes, with what else is large there */
+#define DG_INLINE_BYTES 1200
 
 #define Natts_event_rows 6
 
@@ -98,7 +104,10 @@ dg_journal_event(int64 event_id, const DgEvent *event, bool alert)
 	heap_freetuple(tuple);
 	table_close(rel, NoLock);
 	if (alert || dg_alert_is_due(event->operation, event->outcome))
+	{
+		isnull[Anum_event_images - 1] = true;	/* no part of an alert */
 		dg_alert_raise(dg_event_encode(values, isnull), event_id, event->request_id);
+	}
 }
 
 /*
@@ -169,6 +178,30 @@ int64
 dg_journal_rows_count(const DgRowWriter *writer)
 {
 	return writer->next_row - 1 + writer->nimages;
+}
+
+/*
+ * Take the images out of the writer, as an array in the current context, if
+ * they are so few that they can stand in the event's own tuple beside other
+ * bytes of it.  NULL if they cannot, or there are none.
+ */
+Jsonb *
+dg_journal_rows_take(DgRowWriter *writer, Size other)
+{
+	Jsonb	   *array;
+
+	if (writer->nimages == 0 || writer->next_row > 1 ||
+		writer->pack_bytes + other > DG_INLINE_BYTES)
+		return NULL;
+	for (int i = 0; i < writer->nimages; i++)
+	{
+		if (writer->new_keys[i])
+			return NULL;
+	}
+	array = dg_jsonb_array(writer->images, writer->nimages);
+	writer->nimages = 0;
+	writer->pack_bytes = 0;
+	return array;
 }
 
 /*

@@ -20,6 +20,7 @@ extern void dg_journal_rows_add(DgRowWriter *writer, Jsonb *image, bytea *apart)
 extern void dg_journal_rows_add_rekeyed(DgRowWriter *writer, Jsonb *image,
 										Jsonb *new_key, bytea *apart);
 extern int64 dg_journal_rows_count(const DgRowWriter *writer);
+extern Jsonb *dg_journal_rows_take(DgRowWriter *writer, Size other);
 extern void dg_journal_rows_flush(DgRowWriter *writer);
 extern void dg_journal_rows_end(DgRowWriter *writer);
 

@@ -60,6 +60,7 @@ static DgPart *part_find(DgParts *parts, Oid relid, const char *effect,
 static DgPart *part_create(DgParts *parts, Relation rel, const char *effect,
 						   Oid constraint, const Bitmapset *changed,
 						   const Jsonb *description);
+static DgImager *imager_for(DgParts *parts, DgTable *table, Relation rel, bool pinned);
 static int	columns_kept(const DgTable *table, const Bitmapset *changed,
 						 AttrNumber *attnums);
 
@@ -131,20 +132,42 @@ part_create(DgParts *parts, Relation rel, const char *effect, Oid constraint,
 
 /*
  * The part for rows of a relation that the statement removed or changed itself.
+ * pinned: the table stays pinned as long as the parts are there.
  */
 DgPart *
-dg_parts_own(DgParts *parts, DgTable *table, Relation rel, const char *effect)
+dg_parts_own(DgParts *parts, DgTable *table, Relation rel, const char *effect, bool pinned)
 {
 	DgPart	   *part = part_find(parts, RelationGetRelid(rel), effect, InvalidOid, NULL);
 
 	if (part)
 		return part;
 	part = part_create(parts, rel, effect, InvalidOid, NULL, dg_event_part(table, effect));
-	part->imager = dg_imager_create(RelationGetDescr(rel), NULL, 0, parts->context);
+	part->imager = imager_for(parts, table, rel, pinned);
 	if (strcmp(effect, "key change") == 0)
 		part->key_imager = dg_imager_create(RelationGetDescr(rel), table->key_columns,
 											table->nkey_columns, parts->context);
 	return part;
+}
+
+/*
+ * The encoder of whole rows.  It is kept with the table, as single-row
+ * statements would spend more on making it than on the image; but not if it
+ * calls output functions.
+ */
+static DgImager *
+imager_for(DgParts *parts, DgTable *table, Relation rel, bool pinned)
+{
+	DgImager   *imager;
+
+	if (pinned && table->imager)
+		return table->imager;
+	imager = dg_imager_create(RelationGetDescr(rel), NULL, 0, parts->context);
+	if (pinned && dg_imager_is_plain(imager))
+	{
+		dg_imager_free(imager);
+		imager = table->imager = dg_imager_create(RelationGetDescr(rel), NULL, 0, table->context);
+	}
+	return imager;
 }
 
 /*
@@ -300,15 +323,23 @@ dg_parts_stored(const DgParts *parts)
 
 /*
  * Write what is left, free everything, and return the descriptions of all
- * parts, as an array in the current context.
+ * parts, as an array in the current context.  If all images can stand in the
+ * event itself they are not written; *images receives them, or NULL.
  */
 Jsonb *
-dg_parts_end(DgParts *parts)
+dg_parts_end(DgParts *parts, Jsonb **images)
 {
 	int			n = list_length(parts->list);
 	Jsonb	  **descriptions = palloc(sizeof(Jsonb *) * Max(n, 1));
 	Jsonb	   *result;
 
+	*images = NULL;
+	if (n == 1)
+	{
+		DgPart	   *part = linitial(parts->list);
+
+		*images = dg_journal_rows_take(part->writer, VARSIZE(part->description));
+	}
 	for (int i = 0; i < n; i++)
 	{
 		DgPart	   *part = list_nth(parts->list, i);

@@ -18,7 +18,7 @@ typedef struct DgPart DgPart;
 extern DgParts *dg_parts_begin(int64 event_id, MemoryContext parent);
 extern int64 dg_parts_event(const DgParts *parts);
 extern DgPart *dg_parts_own(DgParts *parts, DgTable *table, Relation rel,
-							const char *effect);
+							const char *effect, bool pinned);
 extern DgPart *dg_parts_cascade(DgParts *parts, DgTable *table, Relation rel,
 								int depth);
 extern DgPart *dg_parts_changed(DgParts *parts, DgTable *table, Relation rel,
@@ -32,6 +32,6 @@ extern bool dg_part_add_rekeyed(DgPart *part, TupleTableSlot *slot,
 								TupleTableSlot *new_slot);
 extern bool dg_parts_cut(const DgParts *parts);
 extern int64 dg_parts_stored(const DgParts *parts);
-extern Jsonb *dg_parts_end(DgParts *parts);
+extern Jsonb *dg_parts_end(DgParts *parts, Jsonb **images);
 
 #endif							/* DELETE_GUARD_PARTS_H */

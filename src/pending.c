@@ -177,7 +177,8 @@ pending_store(DgPending *event, DgRemoval *removal, TupleTableSlot *slot,
 			  TupleTableSlot *new_slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->context);
-	DgPart	   *part = dg_parts_own(event->parts, removal->table, removal->rel, removal->operation);
+	DgPart	   *part = dg_parts_own(event->parts, removal->table, removal->rel, removal->operation,
+										  false);
 	bool		stored = strcmp(removal->operation, DG_OPERATION_DELETE) == 0 &&
 		dg_capture_has(event->query, removal->table, slot, &event->elsewhere);
 
@@ -211,7 +212,7 @@ pending_finish(DgPending *pending_event)
 	event.approved_by = pending_event->approved_by;
 	event.blast_radius = dg_radius_jsonb(pending_event->radius);
 	event.details = dg_capture_details(pending_event->parts, &pending_event->elsewhere);
-	event.parts = dg_parts_end(pending_event->parts);
+	event.parts = dg_parts_end(pending_event->parts, &event.images);
 	dg_journal_event(pending_event->event_id, &event, false);
 	dlist_delete(&pending_event->node);
 	MemoryContextSwitchTo(old);

@@ -70,6 +70,7 @@ static const DgMatcher *matcher_for(DgTable *table, DgReference *ref);
 static DgMatcher *matcher_create(const DgReference *ref);
 static ScanKey scankeys_for(DgTable *table, DgReference *ref, DgReferenceLeaf *leaf, Relation index);
 static ScanKey scankeys_create(const DgReference *ref, const DgReferenceLeaf *leaf, Relation index);
+static bool may_have_written(Relation rel);
 static bool index_is_too_young(Relation index);
 static void probe_look(DgProbing *probing, DgProbe *probe, int look,
 					   const DgKeys *keys, DgMatchCallback callback, void *arg);
@@ -204,20 +205,21 @@ scankeys_create(const DgReference *ref, const DgReferenceLeaf *leaf, Relation in
 }
 
 /*
- * Open one leaf; index scans begin with the first key.
+ * Open one leaf, with ACCESS SHARE or, if it is locked already, NoLock; index
+ * scans begin with the first key.
  */
 void
 dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
-			  DgReference *ref, DgReferenceLeaf *leaf)
+			  DgReference *ref, DgReferenceLeaf *leaf, LOCKMODE lockmode)
 {
 	probe->ref = ref;
 	probe->leaf = leaf;
 	probe->matcher = matcher_for(table, ref);
-	probe->rel = table_open(leaf->relid, AccessShareLock);
+	probe->rel = table_open(leaf->relid, lockmode);
 	probe->slot = table_slot_create(probe->rel, NULL);
 	probe->look_twice = ref->on_itself ||
 		snapshots_differ(probing->snapshot[0], probing->snapshot[1]) ||
-		CheckRelationLockedByMe(probe->rel, RowExclusiveLock, true);
+		may_have_written(probe->rel);
 	if (OidIsValid(leaf->index))
 	{
 		probe->index = index_open(leaf->index, AccessShareLock);
@@ -243,6 +245,17 @@ dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
 		probe->condition = ExecPrepareQual(list_make1(leaf->condition), probing->estate);
 		dg_act_back(&saved);
 	}
+}
+
+/*
+ * May this transaction have changed rows of a table?  Whoever changes rows of a
+ * table locks it ROW EXCLUSIVE; TRUNCATE and what rewrites it, ACCESS EXCLUSIVE.
+ */
+static bool
+may_have_written(Relation rel)
+{
+	return CheckRelationLockedByMe(rel, RowExclusiveLock, false) ||
+		CheckRelationLockedByMe(rel, AccessExclusiveLock, false);
 }
 
 /*

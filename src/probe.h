@@ -67,7 +67,7 @@ typedef struct DgRowId
 typedef void (*DgMatchCallback) (void *arg, int row, DgProbe *probe);
 
 extern void dg_probe_open(DgProbing *probing, DgProbe *probe, DgTable *table,
-						  DgReference *ref, DgReferenceLeaf *leaf);
+						  DgReference *ref, DgReferenceLeaf *leaf, LOCKMODE lockmode);
 extern void dg_probe_close(DgProbe *probe);
 extern void dg_probe_leaf(DgProbing *probing, DgProbe *probe,
 						  const DgKeys *keys,

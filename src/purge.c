@@ -99,7 +99,8 @@ run_purge(Datum before, Purged *purged)
 				" counted AS (" DG_TALLY_ADD("beyond") "),"
 				" rows AS (DELETE FROM delete_guard.event_rows r USING gone"
 				"  WHERE r.event_id = gone.event_id RETURNING 1)"
-				" SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM rows)",
+				" SELECT (SELECT count(*) FROM gone),"
+				" (SELECT count(*) FROM rows) + (SELECT count(*) FROM gone WHERE images IS NOT NULL)",
 				before, &purged->events, &purged->rows);
 }
 

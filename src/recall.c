@@ -44,6 +44,8 @@ static List *load_defaults(JsonbContainer *part, List *set);
 static JsonbContainer *member_container(JsonbContainer *object, const char *name);
 static char *member_text(JsonbContainer *object, const char *name);
 static int64 member_number(JsonbContainer *object, const char *name, int64 otherwise);
+static int64 recall_inline(int64 event_id, DgPastRowFunction callback, void *arg);
+static int64 recall_packed(int64 event_id, int part, DgPastRowFunction callback, void *arg);
 static int64 recall_tuple(TupleDesc desc, HeapTuple tuple, DgPastRowFunction callback, void *arg);
 static Jsonb *packed_rows(TupleDesc desc, HeapTuple tuple, AttrNumber attnum);
 static JsonbContainer *packed_row(Jsonb *rows, int position);
@@ -232,6 +234,40 @@ member_number(JsonbContainer *object, const char *name, int64 otherwise)
  */
 int64
 dg_past_rows(int64 event_id, int part, DgPastRowFunction callback, void *arg)
+{
+	int64		count = part == 0 ? recall_inline(event_id, callback, arg) : 0;
+
+	return count > 0 ? count : recall_packed(event_id, part, callback, arg);
+}
+
+/* Rows whose images stand in the event itself; returns how many there are */
+static int64
+recall_inline(int64 event_id, DgPastRowFunction callback, void *arg)
+{
+	Relation	rel = table_open(dg_own_relation("event"), AccessShareLock);
+	SysScanDesc scan = dg_ownrow_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
+										Int64GetDatum(event_id));
+	HeapTuple	tuple = systable_getnext(scan);
+	Jsonb	   *images = NULL;
+	int			nrows;
+
+	if (HeapTupleIsValid(tuple))
+		images = packed_rows(RelationGetDescr(rel), tuple, Anum_event_images);
+	if (images)
+		images = memcpy(palloc(VARSIZE(images)), images, VARSIZE(images));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	nrows = images ? JsonContainerSize(&images->root) : 0;
+	for (int i = 0; i < nrows; i++)
+		callback(arg, packed_row(images, i), NULL, NULL);
+	if (images)
+		pfree(images);
+	return nrows;
+}
+
+/* Rows in tuples of their own; returns how many there are */
+static int64
+recall_packed(int64 event_id, int part, DgPastRowFunction callback, void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "delete_guard recalled row",

@@ -97,6 +97,7 @@ typedef struct DgTable
 	bool		is_partition;
 	DgReference *self_key;		/* NULL if rows have no key */
 	void	   *parts;			/* how events describe it; event.c's */
+	struct DgImager *imager;	/* of whole rows; parts.c's, kept where it may be, or NULL */
 	MemoryContext context;
 	uint64		generation;
 	int			pins;

@@ -413,7 +413,7 @@ dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
 	store_rows(removal, source, parts, &elsewhere);
 	store_along(removal, source, parts, &elsewhere);
 	event.details = dg_capture_details(parts, &elsewhere);
-	event.parts = dg_parts_end(parts);
+	event.parts = dg_parts_end(parts, &event.images);
 	dg_journal_event(event_id, &event, false);
 }
 
@@ -421,7 +421,7 @@ dg_removal_journal(DgRemoval *removal, DgVerdict *verdict, DgRowSource *source)
 static void
 store_rows(DgRemoval *removal, DgRowSource *source, DgParts *parts, DgElsewhere *elsewhere)
 {
-	DgPart	   *part = dg_parts_own(parts, removal->table, removal->rel, removal->operation);
+	DgPart	   *part = dg_parts_own(parts, removal->table, removal->rel, removal->operation, true);
 	bool		delete = strcmp(removal->operation, DG_OPERATION_DELETE) == 0;
 	int			pin = dg_part_pin(part);
 

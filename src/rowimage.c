@@ -167,6 +167,21 @@ dg_imager_create(TupleDesc desc, const AttrNumber *attnums, int natts,
 	return imager;
 }
 
+/*
+ * Does the encoder know all the types itself?  Then it calls no function that
+ * could be replaced, or be in use twice, and depends on no setting.
+ */
+bool
+dg_imager_is_plain(const DgImager *imager)
+{
+	for (int i = 0; i < imager->ncolumns; i++)
+	{
+		if (imager->columns[i].form == DG_FORM_OUTPUT || imager->columns[i].form == DG_FORM_CHAR)
+			return false;
+	}
+	return imager->settings == 0;
+}
+
 /* Free an encoder; its images stay. */
 void
 dg_imager_free(DgImager *imager)

@@ -20,6 +20,7 @@ typedef struct DgImager DgImager;
 
 extern DgImager *dg_imager_create(TupleDesc desc, const AttrNumber *attnums,
 								  int natts, MemoryContext parent);
+extern bool dg_imager_is_plain(const DgImager *imager);
 extern void dg_imager_free(DgImager *imager);
 extern int	dg_imager_pin_settings(const DgImager *imager);
 extern void dg_imager_unpin_settings(int nestlevel);

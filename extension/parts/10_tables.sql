@@ -82,11 +82,11 @@ CREATE TABLE delete_guard.event (
     table_id           oid,
     table_name         text,
     row_count          bigint,
-    person             name,
+    person             text,
     person_id          oid,
     authenticated_name text,
-    session_role       name,
-    active_role        name,
+    session_role       text,
+    active_role        text,
     claimed_user       text,
     client_addr        inet,
     application_name   text,
@@ -100,17 +100,20 @@ CREATE TABLE delete_guard.event (
     blast_radius       jsonb,
     parts              jsonb,
     details            jsonb,
-    repeats            integer NOT NULL
+    repeats            integer NOT NULL,
+    images             jsonb
 ) USING heap;
 COMMENT ON TABLE delete_guard.event IS
     'the audit log: one row per statement and protected table, or per step taken on a request or a setting';
 COMMENT ON COLUMN delete_guard.event.parts IS
     'array; one element per table and effect whose rows are in event_rows: table_id, origin (of the database whose OIDs and column numbers these are), table, effect, key (column names), columns (name to number and type, as of then); depth of rows that went along; reference, set and defaults of columns that were changed';
+COMMENT ON COLUMN delete_guard.event.images IS
+    'row images of part 0, if they are small and no others belong to the event; there are none in event_rows then';
 COMMENT ON COLUMN delete_guard.event.repeats IS
     'how often the same attempt was made again within a minute of occurred_at';
 
 /*
- * Row images, several rows to a tuple: images (or, for a refused attempt,
+ * Row images that do not stand with the event itself (event.images), several rows to a tuple: images (or, for a refused attempt,
  * keys) is a jsonb array, first_row the number of its first element.  Of changed
  * keys, both: images are the old rows, keys the new values of the key columns,
  * null where they are not known.  What jsonb cannot hold is in apart, and then

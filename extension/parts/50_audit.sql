@@ -1,7 +1,7 @@
 /* The audit log, to read */
 CREATE VIEW delete_guard.audit_log AS
     SELECT event_id, occurred_at, operation, outcome, table_id, table_name, row_count,
-           person, session_role, active_role, claimed_user, client_addr, application_name,
+           person::name AS person, session_role::name AS session_role, active_role::name AS active_role, claimed_user, client_addr, application_name,
            backend_pid, backend_start, transaction_id, statement, request_id, approved_by,
            blast_radius, repeats, reason, authenticated_name, person_id, details
     FROM delete_guard.event;
@@ -17,7 +17,9 @@ CREATE VIEW delete_guard.audit_rows AS
                 ELSE (SELECT jsonb_object_agg(k, x.element -> k)
                       FROM jsonb_array_elements_text(p.part -> 'key') AS k) END AS key,
            CASE WHEN r.images IS NOT NULL THEN x.element END AS old_row
-    FROM delete_guard.event_rows r
+    FROM (SELECT event_id, part, first_row, keys, images FROM delete_guard.event_rows
+          UNION ALL
+          SELECT event_id, 0::int2, 1, NULL, images FROM delete_guard.event WHERE images IS NOT NULL) r
          JOIN delete_guard.event e USING (event_id),
          LATERAL (SELECT e.parts -> r.part::integer AS part) p,
          LATERAL jsonb_array_elements(coalesce(r.images, r.keys))

@@ -102,7 +102,7 @@ BEGIN
               AND base(table_name) || ' ' || (old_row ->> 'id') <> ALL (gone);
         IF wrong IS NOT NULL THEN problems := problems || 'old values that differ: ' || wrong || '; '; END IF;
         -- restore() brings all of it back
-        FOR event IN SELECT DISTINCT event_id FROM delete_guard.event_rows WHERE event_id > last_event ORDER BY event_id LOOP
+        FOR event IN SELECT DISTINCT event_id FROM delete_guard.audit_rows WHERE event_id > last_event ORDER BY event_id LOOP
             SELECT coalesce(wrong, '') || string_agg(format('%s %s: %s', action, key, note), ', ')
                 INTO wrong FROM delete_guard.restore(event) WHERE action NOT IN ('insert', 'update')
                 AND base(table_name) || ' ' || (key ->> 'id') <> ALL (gone);
