@@ -58,4 +58,10 @@ show_alert alice "DELETE FROM architectures WHERE name = 'i586';" /mail DeleteGu
 printf '\nbob, the second person, approves it\n'
 (cd / && as_login bob "SELECT delete_guard.approve(1, 'checked with the release team')") >/dev/null
 show_alert alice "BEGIN; SET LOCAL delete_guard.approval = 1; DELETE FROM architectures WHERE name = 'i586'; COMMIT;" /mail DeleteGuardRemovedByApproval
+printf '\nat night nobody answers; alice was granted the emergency exit\n'
+(cd / && as_login postgres "GRANT EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) TO alice") >/dev/null
+show_alert alice "SELECT delete_guard.request_delete('architectures', \$\$name = 'x86_64'\$\$);
+   SELECT delete_guard.break_glass(2, 'nobody answers, builds stand still');" /page DeleteGuardBreakGlass
+printf '\na superuser disarms a table in the catalog, past every guard\n'
+show_alert postgres "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'projects'::regclass AND tgname LIKE '00_delete_guard%';" /page DeleteGuardUnhealthy
 printf '\nWhat each alert means and what to do: doc/monitoring.md\n'

@@ -4,10 +4,10 @@
 # temporary directory, with the files of examples/monitoring. Source this file.
 #
 #   have_alert_tools   are the programs there?
-#   start_alerting     webhook, exporter, Prometheus, Alertmanager; $ALERTS is the
-#                      directory, the database is that of PGHOST and PGDATABASE
+#   start_alerting     webhook, mail server, exporter, Prometheus, Alertmanager; $ALERTS is
+#                      the directory, the database is that of PGHOST and PGDATABASE
 #   stop_alerting      end them
-#   await_webhook      wait for a request whose body matches
+#   await_webhook      wait for a request whose body matches, or a mail
 
 ALERT_PROGRAMS=(prometheus promtool prometheus-alertmanager prometheus-postgres-exporter)
 ALERT_PIDS=()
@@ -58,17 +58,17 @@ get() { perl -MHTTP::Tiny -e 'print HTTP::Tiny->new(timeout => 5)->get(shift)->{
 
 # Argument: a login that is a member of pg_monitor.
 start_alerting() {
-    local exporter prometheus alertmanager i
+    local exporter prometheus alertmanager smtp i
     cp examples/monitoring/*.y*ml "$ALERTS/"
     alert_start webhook perl test/alert/webhook.pl "$ALERTS/webhook"
-    for ((i = 0; i < 600; i++)); do [ -s "$ALERTS/webhook" ] && break; sleep 0.1; done
-    read -r WEBHOOK <"$ALERTS/webhook" || return 1
+    alert_start smtp perl test/alert/smtp.pl "$ALERTS/smtp"
+    for ((i = 0; i < 600; i++)); do [ -s "$ALERTS/webhook" ] && [ -s "$ALERTS/smtp" ] && break; sleep 0.1; done
+    read -r WEBHOOK <"$ALERTS/webhook" && read -r smtp <"$ALERTS/smtp" || return 1
     read -r exporter prometheus alertmanager < <(free_ports 3)
 
-    # the examples, but for addresses, more often, and without mail
+    # the examples, but for addresses, and more often
     sed -i "s/localhost:9187/127.0.0.1:$exporter/; s/localhost:9093/127.0.0.1:$alertmanager/; s/: [0-9]*s\$/: 1s/" "$ALERTS/prometheus.yml"
-    sed -i "s/localhost:8080/127.0.0.1:$WEBHOOK/; s/group_wait: .*/group_wait: 0s/; s/group_interval: .*/group_interval: 1s/" "$ALERTS/alertmanager.yml"
-    sed -i '/email_configs/,/- to:/d' "$ALERTS/alertmanager.yml"
+    sed -i "s/localhost:8080/127.0.0.1:$WEBHOOK/; s/localhost:25/127.0.0.1:$smtp/; s/group_wait: .*/group_wait: 0s/; s/group_interval: .*/group_interval: 1s/" "$ALERTS/alertmanager.yml"
 
     DATA_SOURCE_NAME="user=$1 host=$PGHOST port=${PGPORT:-5432} dbname=$PGDATABASE sslmode=disable" \
         alert_start exporter prometheus-postgres-exporter --web.listen-address="127.0.0.1:$exporter" \
@@ -96,7 +96,7 @@ stop_alerting() {
 # Arguments: path, expression, seconds.
 await_webhook() {
     local end=$((SECONDS + $3))
-    until grep -m 1 -E -e "^[0-9.]+ $1 .*$2" "$ALERTS/webhook"; do
+    until cat "$ALERTS/webhook" "$ALERTS/smtp" | grep -m 1 -E -e "^[0-9.]+ $1 .*$2"; do
         [ $SECONDS -lt $end ] || return 1
         sleep 0.05
     done

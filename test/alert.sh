@@ -29,7 +29,7 @@ sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
 finish() {
     stop_alerting
     psql -Xq -d postgres -c 'DROP DATABASE IF EXISTS dg_alert WITH (FORCE)' >/dev/null 2>&1
-    psql -Xq -d postgres -c 'DROP ROLE IF EXISTS dg_alert_alice, dg_alert_bob, dg_alert_monitor' >/dev/null 2>&1
+    psql -Xq -d postgres -c 'DROP ROLE IF EXISTS dg_alert_alice, dg_alert_bob, dg_alert_chat, dg_alert_monitor' >/dev/null 2>&1
     rm -rf "$ALERTS"
 }
 
@@ -44,13 +44,15 @@ sql >/dev/null 2>&1 <<'SQL' || exit 1
 CREATE EXTENSION delete_guard;
 CREATE ROLE dg_alert_alice LOGIN;
 CREATE ROLE dg_alert_bob LOGIN;
+CREATE ROLE dg_alert_chat LOGIN;
 CREATE ROLE dg_alert_monitor LOGIN IN ROLE pg_monitor;
+GRANT SELECT ON delete_guard.audit_log TO dg_alert_chat;
 CREATE TABLE arch (id int PRIMARY KEY);
 CREATE TABLE assoc (arch_id int);
 CREATE TABLE other (id int PRIMARY KEY);
 CREATE TABLE third (id int PRIMARY KEY);
 INSERT INTO arch SELECT generate_series(1, 10);
-INSERT INTO assoc SELECT generate_series(1, 5);
+INSERT INTO assoc SELECT generate_series(1, 9);
 GRANT ALL ON arch TO dg_alert_alice, dg_alert_bob;
 SELECT delete_guard.protect('arch');
 SELECT delete_guard.protect('other');
@@ -61,6 +63,7 @@ SQL
 check "promtool check rules" promtool check rules examples/monitoring/rules.yml
 check "promtool test rules" promtool test rules examples/monitoring/rules_test.yml
 check "promtool check config" promtool check config examples/monitoring/prometheus.yml
+check "amtool check-config" amtool check-config examples/monitoring/alertmanager.yml
 start_alerting dg_alert_monitor || exit 1
 has_metric() { get "$EXPORTER/metrics" >"$ALERTS/page"; grep -E "$1" "$ALERTS/page" || { grep delete_guard "$ALERTS/page"; return 1; }; }
 check "the exporter runs all queries" has_metric '^pg_exporter_user_queries_load_error.* 0$|^pg_exporter_last_scrape_error 0$'
@@ -85,6 +88,8 @@ alert_follows() {
 as() { psql -Xq -U "dg_alert_$1" -c "$2"; }
 firing() { printf '"status":"firing",.*"alertname":"%s",.*"outcome":"%s",.*"table":"%s"' "$@"; }
 alert_follows "a refused DELETE" /mail "$(firing DeleteGuardAttemptRefused blocked public.arch)" as alice 'DELETE FROM arch WHERE id = 1'
+mailed() { await_webhook "mail-to-$1@example.com" "$2" 60; }
+check "and as a mail" mailed dba DeleteGuardAttemptRefused
 
 alert_follows "a table disarmed by its owner" /page "$(firing DeleteGuardWeakened done public.other)" sql -c "SELECT delete_guard.unprotect('other')"
 
@@ -106,12 +111,15 @@ alert_follows "a removal by approval" /mail "$(firing DeleteGuardRemovedByApprov
 # Alone, in an emergency.
 broken() {
     local request
-    request=$(sql -U dg_alert_alice -c "SELECT delete_guard.request_delete('arch', 'id = 4')") &&
+    request=$(sql -U dg_alert_alice -c "SELECT delete_guard.request_delete('arch', 'id = $1')") &&
         as alice "SELECT delete_guard.break_glass($request, 'nobody answers')" &&
-        psql -Xq -U dg_alert_alice -c "BEGIN" -c "SET LOCAL delete_guard.approval = $request" -c 'DELETE FROM arch WHERE id = 4' -c COMMIT
+        psql -Xq -U dg_alert_alice -c "BEGIN" -c "SET LOCAL delete_guard.approval = $request" -c "DELETE FROM arch WHERE id = $1" -c COMMIT
 }
 sql -c "GRANT EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) TO dg_alert_alice"
-alert_follows "a break-glass" /page "$(firing DeleteGuardBreakGlass break_glass public.arch)" broken
+alert_follows "a break-glass" /page "$(firing DeleteGuardBreakGlass break_glass public.arch)" broken 4
+check "and as a mail" mailed oncall DeleteGuardBreakGlass
+alert_follows "a second break-glass while the alert stands" /page \
+    '"status":"firing",.*"alertname":"DeleteGuardBreakGlass",.*"events":"2",.*"operation":"delete"' broken 5
 
 # The dashboard: Prometheus answers each of its expressions.
 dashboard() {
@@ -132,12 +140,33 @@ dashboard() {
 }
 check "the dashboard's expressions have answers" dashboard
 
-# The listener, where psycopg2 is installed.
+# The listener, where psycopg2 is installed. It outlives a webhook that fails, a
+# notification that is no alert, and the loss of its connection.
+listener_says() { for ((i = 0; i < 300; i++)); do grep -q "$1" "$ALERTS/listen.log" && return; sleep 0.1; done; return 1; }
+chat() { printf '"text": "delete on public.arch in dg_alert: .blocked., by dg_alert_alice, %s rows, %s rows depend' "$1" "$1"; }
+listen() {
+    PYTHONUNBUFFERED=1 alert_start listen python3 examples/notify/listen.py "user=dg_alert_chat" "http://127.0.0.1:$WEBHOOK/chat" "$ALERTS/posted"
+    listener_says listening
+    alert_follows "examples/notify/listen.py" /chat "$(chat 1)" as alice 'DELETE FROM arch WHERE id = 3'
+    as alice "NOTIFY delete_guard, 'junk'" >/dev/null
+    as alice "NOTIFY delete_guard, '{\"event\":999999999999,\"outcome\":\"approved\",\"table\":\"forged\"}'" >/dev/null
+    touch "$ALERTS/webhook.down"
+    as alice 'DELETE FROM arch WHERE id IN (6, 7)' >/dev/null 2>&1
+    check "it says that the webhook fails" listener_says 'HTTP Error 500'
+    sql -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'dg_alert_chat'" >/dev/null
+    as alice 'DELETE FROM arch WHERE id IN (6, 7, 8)' >/dev/null 2>&1
+    rm "$ALERTS/webhook.down"
+    check "what the webhook did not take comes later" await_webhook /chat "$(chat 2)" 60
+    check "and what came without a connection" await_webhook /chat "$(chat 3)" 60
+    as alice 'DELETE FROM arch WHERE id BETWEEN 6 AND 9' >/dev/null 2>&1
+    check "it goes on" await_webhook /chat "$(chat 4)" 60
+    check "each event is posted once, and none that was made up" posted_once
+}
+posted_once() {
+    ! grep -F ' /chat ' "$ALERTS/webhook" | grep -o '(event [0-9]*)' | sort | uniq -d | grep . && ! grep ' /chat .*forged' "$ALERTS/webhook"
+}
 if python3 -c 'import psycopg2' 2>/dev/null; then
-    alert_start listen python3 examples/notify/listen.py "user=dg_alert_monitor" "http://127.0.0.1:$WEBHOOK/chat"
-    for ((i = 0; i < 300; i++)); do grep -q listening "$ALERTS/listen.log" && break; sleep 0.1; done
-    alert_follows "examples/notify/listen.py" /chat '"text": "delete on public.arch in dg_alert: .blocked., by dg_alert_alice, 1 rows, 1 rows depend' \
-        as alice 'DELETE FROM arch WHERE id = 3'
+    listen
 else
     echo "ok - examples/notify/listen.py # SKIP psycopg2 is not installed"
     tests=$((tests + 1))

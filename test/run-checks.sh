@@ -208,6 +208,7 @@ run_kind tap run_tap
 run_kind doc run_doc
 run_kind examples as_user test/examples.sh
 run_kind alert as_user test/alert.sh
+[ ! -f "$SCRATCH/alert.log" ] || grep -E '^# .* seconds from attempt to webhook' "$SCRATCH/alert.log" || true
 if [ -n "${VALGRIND:-}" ]; then
     stop_server fast
     report_valgrind >"$SCRATCH/valgrind.log"
