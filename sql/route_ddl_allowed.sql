@@ -56,7 +56,8 @@ SELECT dg_test.ddl('ALTER TABLE arch DISABLE TRIGGER ALL');
 -- route 73: row security, recorded
 SELECT dg_test.ddl(s) FROM unnest(ARRAY['ALTER TABLE arch ENABLE ROW LEVEL SECURITY', 'ALTER TABLE arch FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY']) AS s;
 
--- route 74: ordinary DDL, no event and nothing lost
+-- route 74: ordinary DDL, no event and nothing lost; that a foreign key went with what
+-- referred is recorded
 SELECT dg_test.ddl(s, true) FROM unnest(ARRAY[
     'ALTER TABLE arch ADD extra int DEFAULT 7, ADD more text', 'ALTER TABLE arch ALTER extra TYPE bigint, ALTER more SET STORAGE EXTERNAL',
     'ALTER TABLE arch ALTER extra SET NOT NULL', 'ALTER TABLE arch ADD CONSTRAINT positive CHECK (id > 0) NOT VALID', 'ALTER TABLE arch VALIDATE CONSTRAINT positive',

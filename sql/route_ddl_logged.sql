@@ -102,5 +102,18 @@ SELECT dg_test.ddl('DROP TABLE dg_logged.pkg, dg_logged.soft', true);
 SELECT (SELECT count(*) FROM delete_guard.protected_table WHERE table_id::oid NOT IN (SELECT oid FROM pg_class)),
        (SELECT count(*) FROM delete_guard.declared_reference WHERE referenced::oid NOT IN (SELECT oid FROM pg_class)),
        (SELECT count(*) FROM delete_guard.approver WHERE table_id::oid <> 0 AND table_id::oid NOT IN (SELECT oid FROM pg_class));
+-- route 72: a reference that goes with the column or table that refers leaves an event
+CREATE TABLE dg_logged.wanted (id int PRIMARY KEY);
+CREATE TABLE dg_logged.wants (wanted_id int, note text, by_fk int REFERENCES dg_logged.wanted, again int REFERENCES dg_logged.wanted);
+SELECT delete_guard.protect('dg_logged.wanted') \g /dev/null
+SELECT delete_guard.declare_reference('dg_logged.wants', '{wanted_id}', 'dg_logged.wanted') \g /dev/null
+SELECT dg_test.last_event() AS since \gset
+ALTER TABLE dg_logged.wants DROP COLUMN note;
+ALTER TABLE dg_logged.wants DROP COLUMN wanted_id;
+ALTER TABLE dg_logged.wants DROP COLUMN by_fk;
+ALTER TABLE dg_logged.wants DROP CONSTRAINT wants_again_fkey;  -- fails
+DROP TABLE dg_logged.wants;
+SELECT outcome, table_name, details ->> 'lost_reference', regexp_replace(details ->> 'action', 'digest [0-9a-f]+', 'digest')
+  FROM delete_guard.event WHERE event_id > :since ORDER BY event_id;
 CALL dg_test.release('dg_logged');
 DROP SCHEMA dg_logged, dg_logged_other CASCADE;

@@ -49,7 +49,8 @@ DELETE FROM t;
 CREATE UNLOGGED TABLE u (id int);
 INSERT INTO u VALUES (1);
 DELETE FROM u;
--- referencing tables of a protected one are free
+-- referencing tables of a protected one are free; that a foreign key went with
+-- its table is the one event
 INSERT INTO to_guarded VALUES (1), (2);
 DELETE FROM to_guarded WHERE id = 2;
 UPDATE to_guarded SET id = 2;

@@ -106,6 +106,8 @@ before_drop_relation(Oid relid, int attnum, int flags)
 	Oid			table_id = dg_guarded_by(relid);
 	Oid			indexed;
 
+	if (attnum != 0)
+		dg_ddl_lost_column(relid, attnum);
 	if (OidIsValid(table_id))
 	{
 		if (attnum == 0 || dg_is_key_column(relid, attnum))

@@ -63,8 +63,8 @@ static char *clause_object(AlterTableCmd *cmd, Oid relid);
 static List *own_table_concerns(const AlterTableCmd *cmd);
 static bool is_loading(AlterTableType subtype);
 static List *clause_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
-static List *column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
-static List *constraint_concerns(AlterTableCmd *cmd, Oid relid);
+static List *column_concerns(DgDdl *ddl, AlterTableType subtype, const char *name, Oid relid);
+static List *constraint_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static void clause_effects(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static void drop(DgDdl *ddl, DropStmt *stmt);
 static char *drop_object(DropStmt *stmt, Node *object);
@@ -318,15 +318,15 @@ clause_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 	Oid			table_id;
 
 	if (cmd->subtype == DG_AT_SET_EXPRESSION)
-		return column_concerns(ddl, cmd, relid);
+		return column_concerns(ddl, cmd->subtype, cmd->name, relid);
 	switch (cmd->subtype)
 	{
 		case AT_DropColumn:
 		case AT_AlterColumnType:
 		case AT_DropNotNull:
-			return column_concerns(ddl, cmd, relid);
+			return column_concerns(ddl, cmd->subtype, cmd->name, relid);
 		case AT_DropConstraint:
-			return constraint_concerns(cmd, relid);
+			return constraint_concerns(ddl, cmd, relid);
 		case AT_EnableTrig:
 		case AT_EnableReplicaTrig:
 		case AT_DisableTrig:
@@ -379,7 +379,7 @@ is_loading(AlterTableType subtype)
 
 /* Tables that lose or change a key column, or a part of it; also notes whose triggers name it */
 static List *
-column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
+column_concerns(DgDdl *ddl, AlterTableType subtype, const char *name, Oid relid)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -389,13 +389,13 @@ column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 		/* the relation itself, or a protected one below it or of its type */
 		Oid			table_id = lfirst_oid(lc);
 		Oid			changed = dg_guarded_by(relid) == table_id ? relid : table_id;
-		AttrNumber	attnum = get_attnum(changed, cmd->name);
+		AttrNumber	attnum = get_attnum(changed, name);
 
 		if (attnum <= 0)
 			continue;
 		if (dg_is_key_column(changed, attnum))
 			result = lappend_oid(result, table_id);
-		if (cmd->subtype != AT_DropNotNull && dg_is_watched_column(changed, attnum))
+		if (subtype != AT_DropNotNull && dg_is_watched_column(changed, attnum))
 			ddl->loosen = list_append_unique_oid(ddl->loosen, table_id);
 	}
 	/* keys of the relation's row type lose a part */
@@ -404,17 +404,20 @@ column_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 	return result;
 }
 
-/* Tables that lose a key, or a foreign key that refers to them */
+/* Tables that lose a key, or a foreign key that refers to them, or may get NULLs in a key */
 static List *
-constraint_concerns(AlterTableCmd *cmd, Oid relid)
+constraint_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 {
 	Oid			constraint = get_relation_constraint_oid(relid, cmd->name, true);
 	DgGuardedKey *key = OidIsValid(constraint) ? dg_guarded_key(constraint) : NULL;
+	AttrNumber	attnum = OidIsValid(constraint) ? dg_not_null_column(constraint) : InvalidAttrNumber;
 	Oid			index;
 	Oid			guarded;
 
 	if (key)
 		return list_make1_oid(key->table_id);
+	if (attnum != InvalidAttrNumber)
+		return column_concerns(ddl, AT_DropNotNull, get_attname(relid, attnum, false), relid);
 	index = OidIsValid(constraint) ? get_constraint_index(constraint) : InvalidOid;
 	if (OidIsValid(index) && dg_is_key_index(index, &guarded))
 		return list_make1_oid(dg_guarded_by(guarded));

@@ -43,6 +43,9 @@
 #define DG_HAVE_FIND_OPTION 1
 #endif
 
+/* pg_constraint.contype of NOT NULL: CONSTRAINT_NOTNULL from 17 on, in use from 18 on */
+#define DG_CONSTRAINT_NOT_NULL 'n'
+
 /* build_attrmap_by_name_if_req: 16 added missing_ok */
 #if PG_VERSION_NUM >= 160000
 #define DG_MISSING_OK , false

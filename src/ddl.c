@@ -316,6 +316,7 @@ put_right(DgDdlCommand *command)
 		if (OidIsValid(dg_guarded_by(lfirst_oid(lc))))
 			dg_arm(topmost(lfirst_oid(lc)));
 	}
+	dg_ddl_record_lost_columns(command);
 	put_released(command->ddl->released);
 	foreach(lc, command->ddl->notes)
 	{

@@ -24,6 +24,8 @@
 #include "access/xact.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -35,6 +37,8 @@
 #include "change.h"
 #include "ddlstate.h"
 #include "ddltext.h"
+#include "sql.h"
+#include "steps.h"
 
 static DgDdlCommand *current = NULL;
 static DgDdlCommand *nameless = NULL;
@@ -45,6 +49,8 @@ static DgDdlCommand *new_command(Node *parsetree);
 static DgDdlCommand *command_under_way(void);
 static bool is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
 						 const char *objects);
+static void record_lost(const DgDdlCommand *command, Oid table_id, Oid referencing,
+						const char *kind, const char *name);
 static void at_xact_event(XactEvent event, void *arg);
 static void at_subxact_event(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
@@ -270,7 +276,81 @@ dg_ddl_lost_key(Oid constraint)
 }
 
 /*
- * Ask about foreign keys that a command, now at its end, has dropped.
+ * The command under way is dropping a column.  Whether a declared reference
+ * rests on it is looked up at the end.
+ */
+void
+dg_ddl_lost_column(Oid relid, AttrNumber attnum)
+{
+	DgDdlCommand *command = command_under_way();
+	MemoryContext old = MemoryContextSwitchTo(command->context);
+	DgLostColumn *column = palloc(sizeof(DgLostColumn));
+
+	column->relid = relid;
+	column->attnum = attnum;
+	command->lost_columns = lappend(command->lost_columns, column);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Record the declared references that have lost a column to a command, now at
+ * its end.
+ */
+void
+dg_ddl_record_lost_columns(DgDdlCommand *command)
+{
+	static const char *const query =
+		"SELECT referenced_oid, name FROM delete_guard.declared_reference"
+		" WHERE referencing_oid = $1 AND $2 = ANY (referencing_attnums) ORDER BY name";
+	ListCell   *lc;
+
+	foreach(lc, command->lost_columns)
+	{
+		DgLostColumn *column = lfirst(lc);
+		Oid			argtypes[2] = {OIDOID, INT2OID};
+		Datum		args[2] = {ObjectIdGetDatum(column->relid), Int16GetDatum(column->attnum)};
+		List	   *tables = NIL;
+		List	   *names = NIL;
+		DgRoleState saved;
+		ListCell   *tc;
+
+		dg_own_connect(&saved);
+		dg_own_query(query, 2, argtypes, args, NULL, false, 0);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			MemoryContext old = MemoryContextSwitchTo(command->context);
+			bool		isnull;
+
+			tables = lappend_oid(tables, DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
+			names = lappend(names, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
+			MemoryContextSwitchTo(old);
+		}
+		dg_own_finish(&saved);
+		foreach(tc, tables)
+			record_lost(command, lfirst_oid(tc), column->relid, "declared reference",
+						list_nth(names, foreach_current_index(tc)));
+	}
+}
+
+/* The event of a reference that went with what referred */
+static void
+record_lost(const DgDdlCommand *command, Oid table_id, Oid referencing,
+			const char *kind, const char *name)
+{
+	const char *what = psprintf("%s %s", kind, quote_identifier(name));
+	const char *text = get_rel_name(referencing) == NULL ? what :
+		psprintf("%s of %s", what, dg_qualified_name(referencing));
+
+	dg_journal_step("ddl", table_id,
+					psprintf("{\"action\": %s, \"lost_reference\": %s}",
+							 dg_quote_json(dg_command_text(command->parsetree, text)),
+							 dg_quote_json(text)));
+}
+
+/*
+ * Ask about foreign keys that a command, now at its end, has dropped, and
+ * record those that went with the table or column that referred.
  */
 void
 dg_ddl_judge_lost_keys(DgDdlCommand *command)
@@ -281,9 +361,16 @@ dg_ddl_judge_lost_keys(DgDdlCommand *command)
 	{
 		DgGuardedKey *key = lfirst(lc);
 		char	   *name;
+		bool		along;
 
-		if (is_permitted(command, key->table_id, NULL, NULL) || !dg_guarded_key_is_lost(key))
+		if (is_permitted(command, key->table_id, NULL, NULL))
 			continue;
+		if (!dg_guarded_key_is_lost(key, &along))
+		{
+			if (along)
+				record_lost(command, key->table_id, key->referencing, "foreign key", key->name);
+			continue;
+		}
 		name = psprintf("foreign key %s of %s", quote_identifier(key->name),
 						dg_qualified_name(key->referencing));
 		dg_ddl_ask(key->table_id, dg_command_text(command->parsetree, name),

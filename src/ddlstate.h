@@ -11,6 +11,13 @@
 #include "command.h"
 #include "guarded.h"
 
+/* A column that a command has dropped */
+typedef struct DgLostColumn
+{
+	Oid			relid;
+	AttrNumber	attnum;
+} DgLostColumn;
+
 /* A command between its start and its end */
 typedef struct DgDdlCommand
 {
@@ -24,6 +31,7 @@ typedef struct DgDdlCommand
 	List	   *permitted;		/* DgDdlChange: what had a favourable verdict */
 	List	   *rearm;			/* relations that lost a trigger of ours */
 	List	   *lost_keys;		/* DgGuardedKey: foreign keys dropped */
+	List	   *lost_columns;	/* DgLostColumn */
 } DgDdlCommand;
 
 extern DgDdlCommand *dg_ddl_begin(Node *parsetree);
@@ -34,7 +42,9 @@ extern void dg_ddl_ask(Oid table_id, const char *action, const char *objects);
 extern void dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject);
 extern void dg_ddl_lost_trigger(Oid relid);
 extern void dg_ddl_lost_key(Oid constraint);
+extern void dg_ddl_lost_column(Oid relid, AttrNumber attnum);
 extern void dg_ddl_judge_lost_keys(DgDdlCommand *command);
+extern void dg_ddl_record_lost_columns(DgDdlCommand *command);
 extern bool dg_ddl_is_our_business(void);
 extern void dg_ddl_init(void);
 

@@ -48,6 +48,7 @@
 #include "utils/syscache.h"
 
 #include "arm.h"
+#include "compat.h"
 #include "guarded.h"
 #include "reference.h"
 #include "sql.h"
@@ -525,12 +526,33 @@ constraint_columns(HeapTuple tuple, int attnum, int16 **columns)
 }
 
 /*
+ * The column that a constraint keeps NULLs out of, as 18 and later have them in
+ * pg_constraint; InvalidAttrNumber if it is of another kind.
+ */
+AttrNumber
+dg_not_null_column(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	AttrNumber	result = InvalidAttrNumber;
+	int16	   *columns;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidAttrNumber;
+	if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == DG_CONSTRAINT_NOT_NULL &&
+		constraint_columns(tuple, Anum_pg_constraint_conkey, &columns) == 1)
+		result = columns[0];
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
  * Is a foreign key gone although both tables and its columns are still there,
  * and no other foreign key between the same columns?  If the columns
- * that it referred to have gone, it is.
+ * that it referred to have gone, it is.  *along: it went with the table or the
+ * columns that referred.
  */
 bool
-dg_guarded_key_is_lost(const DgGuardedKey *key)
+dg_guarded_key_is_lost(const DgGuardedKey *key, bool *along)
 {
 	Relation	rel;
 	ScanKeyData scankey;
@@ -538,12 +560,16 @@ dg_guarded_key_is_lost(const DgGuardedKey *key)
 	HeapTuple	tuple;
 	bool		found = false;
 
+	*along = false;
 	if (get_rel_name(key->referenced) == NULL)
 		return false;
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		if (!OidIsValid(get_atttype(key->referencing, key->columns[i])))
+		{
+			*along = true;
 			return false;
+		}
 	}
 	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&scankey, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,

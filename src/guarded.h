@@ -51,6 +51,7 @@ extern bool dg_event_trigger_intact(Oid event_trigger);
 extern bool dg_is_own_function(Oid function);
 extern bool dg_is_own_object(Oid class_id, Oid object);
 extern DgGuardedKey *dg_guarded_key(Oid constraint);
-extern bool dg_guarded_key_is_lost(const DgGuardedKey *key);
+extern AttrNumber dg_not_null_column(Oid constraint);
+extern bool dg_guarded_key_is_lost(const DgGuardedKey *key, bool *along);
 
 #endif							/* DELETE_GUARD_GUARDED_H */

@@ -1,5 +1,6 @@
 # What only newer servers have: MERGE by source (17), foreign keys that are not
-# enforced or compare periods (18).  Routes: 5, 32, 34.
+# enforced or compare periods, and NOT NULL by its name (18).  Routes: 5, 32,
+# 34, 51.
 
 use strict;
 use warnings;
@@ -43,7 +44,7 @@ is(events('bysource'), 'delete blocked 1', 'route 5: in the log');
 
 SKIP:
 {
-	skip 'needs PostgreSQL 18 or later', 6 if $version < 18;
+	skip 'needs PostgreSQL 18 or later', 9 if $version < 18;
 
 	# Not enforced: PostgreSQL does nothing about it, so it counts like a declared one.
 	$stderr = try('notenforced', q{
@@ -64,6 +65,13 @@ SKIP:
 	is(scalar(() = $stderr =~ /ERROR:  23001:[^\n]*1 of 1 rows\nDETAIL:[^\n]*1 row of "booking"/g), 2, 'route 32: a period that several rows contain together refers to each: refused');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM period.room'), '2', 'route 32: those rows are there');
 	is(events('period'), 'delete logged 1, delete logged 1, delete blocked 1, key change blocked 1', 'route 32: in the log');
+
+	# NOT NULL of a key column is a constraint with a name.
+	$node->safe_psql('postgres', q{CREATE SCHEMA wanted; CREATE TABLE wanted.arch (id int NOT NULL UNIQUE, other int NOT NULL); SELECT delete_guard.protect('wanted.arch')});
+	(undef, undef, $stderr) = $node->psql('postgres', 'ALTER TABLE wanted.arch DROP CONSTRAINT arch_id_not_null', extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($stderr, qr/ERROR:  42501:.*ALTER TABLE wanted\.arch DROP CONSTRAINT arch_id_not_null/s, 'route 51: NOT NULL of a key column, by its name: refused');
+	is($node->safe_psql('postgres', q{SELECT attnotnull FROM pg_attribute WHERE attrelid = 'wanted.arch'::regclass AND attname = 'id'}), 't', 'route 51: it is there');
+	is($node->psql('postgres', 'ALTER TABLE wanted.arch DROP CONSTRAINT arch_other_not_null'), 0, 'route 51: of another column it may go');
 }
 
 $node->stop;
