@@ -41,6 +41,7 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
+#include "compat.h"
 #include "sql.h"
 
 /* Column numbers of the own tables read here */
@@ -78,6 +79,7 @@ static char *make_qualified_name(Oid relid);
 static void names_callback(Datum arg, int cacheid, uint32 hashvalue);
 static void namespace_callback(Datum arg, int cacheid, uint32 hashvalue);
 static void relcache_callback(Datum arg, Oid relid);
+static void constraint_callback(Datum arg, int cacheid, uint32 hashvalue);
 static void prepare_watching(void);
 static bool declaration_from_tuple(HeapTuple tuple, TupleDesc desc,
 								   List *relids, DgDeclaration *declaration);
@@ -521,6 +523,8 @@ prepare_watching(void)
 	{
 		CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 		CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_callback, (Datum) 0);
+		if (DG_KEYS_MAY_LACK_TRIGGERS)
+			CacheRegisterSyscacheCallback(CONSTROID, constraint_callback, (Datum) 0);
 		callback_registered = true;
 	}
 	if (watched == NULL)
@@ -549,4 +553,11 @@ relcache_callback(Datum arg, Oid relid)
 	if (relid == InvalidOid ||
 		hash_search(watched, &relid, HASH_FIND, NULL) != NULL)
 		generation++;
+}
+
+/* Syscache callback: some constraint was made, changed or dropped */
+static void
+constraint_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	generation++;
 }

@@ -399,7 +399,7 @@ column_concerns(DgDdl *ddl, AlterTableType subtype, const char *name, Oid relid)
 			ddl->loosen = list_append_unique_oid(ddl->loosen, table_id);
 	}
 	/* keys of the relation's row type lose a part */
-	if (cmd->subtype == AT_DropColumn && get_attnum(relid, cmd->name) > 0)
+	if (subtype == AT_DropColumn && get_attnum(relid, name) > 0)
 		result = list_concat_unique_oid(result, dg_guarded_typed(get_rel_type_id(relid)));
 	return result;
 }

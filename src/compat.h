@@ -46,6 +46,17 @@
 /* pg_constraint.contype of NOT NULL: CONSTRAINT_NOTNULL from 17 on, in use from 18 on */
 #define DG_CONSTRAINT_NOT_NULL 'n'
 
+/*
+ * From 18 on a foreign key may be NOT ENFORCED.  Such a one has no triggers on
+ * the table that it refers to, so making it invalidates nothing about that
+ * table (see CreateFKCheckTrigger's callers in tablecmds.c).
+ */
+#if PG_VERSION_NUM >= 180000
+#define DG_KEYS_MAY_LACK_TRIGGERS true
+#else
+#define DG_KEYS_MAY_LACK_TRIGGERS false
+#endif
+
 /* build_attrmap_by_name_if_req: 16 added missing_ok */
 #if PG_VERSION_NUM >= 160000
 #define DG_MISSING_OK , false

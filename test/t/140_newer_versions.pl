@@ -44,7 +44,7 @@ is(events('bysource'), 'delete blocked 1', 'route 5: in the log');
 
 SKIP:
 {
-	skip 'needs PostgreSQL 18 or later', 9 if $version < 18;
+	skip 'needs PostgreSQL 18 or later', 11 if $version < 18;
 
 	# Not enforced: PostgreSQL does nothing about it, so it counts like a declared one.
 	$stderr = try('notenforced', q{
@@ -54,6 +54,14 @@ SKIP:
 	like($stderr, qr/ERROR:  23001:.*"fk" \(arch_id\), not enforced, would dangle/s, 'route 34: a foreign key that is not enforced: refused, and said so');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM notenforced.arch'), '1', 'route 34: the row is there');
 	is(events('notenforced'), 'delete logged 1, delete blocked 1', 'route 34: in the log');
+
+	# Made after a session has come to know the table.
+	$stderr = try('late', q{
+		CREATE TABLE arch (id int PRIMARY KEY); INSERT INTO arch VALUES (1), (2), (3); SELECT delete_guard.protect('arch');
+		CREATE TABLE fk (arch_id int); INSERT INTO fk VALUES (1); ALTER TABLE fk OWNER TO alice; GRANT REFERENCES ON arch TO alice},
+		'DELETE FROM arch WHERE id = 2; ALTER TABLE fk ADD FOREIGN KEY (arch_id) REFERENCES arch NOT ENFORCED; DELETE FROM arch WHERE id = 3; DELETE FROM arch WHERE id = 1');
+	like($stderr, qr/ERROR:  23001:.*"fk" \(arch_id\), not enforced, would dangle/s, 'route 34: one that is made later: refused');
+	is(events('late'), 'delete logged 1, delete logged 1, delete blocked 1', 'route 34: one that is made later: in the log');
 
 	# Periods: a row refers to several that together contain its period.
 	$node->safe_psql('postgres', 'CREATE EXTENSION btree_gist');
