@@ -77,9 +77,8 @@ static List *read_protections(Oid relid);
 static DgProtection *protection_from_tuple(HeapTuple tuple, TupleDesc desc);
 static char *make_qualified_name(Oid relid);
 static void names_callback(Datum arg, int cacheid, uint32 hashvalue);
-static void namespace_callback(Datum arg, int cacheid, uint32 hashvalue);
+static void catalog_callback(Datum arg, int cacheid, uint32 hashvalue);
 static void relcache_callback(Datum arg, Oid relid);
-static void constraint_callback(Datum arg, int cacheid, uint32 hashvalue);
 static void prepare_watching(void);
 static bool declaration_from_tuple(HeapTuple tuple, TupleDesc desc,
 								   List *relids, DgDeclaration *declaration);
@@ -522,9 +521,9 @@ prepare_watching(void)
 	if (!callback_registered)
 	{
 		CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_callback, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_callback, (Datum) 0);
 		if (DG_KEYS_MAY_LACK_TRIGGERS)
-			CacheRegisterSyscacheCallback(CONSTROID, constraint_callback, (Datum) 0);
+			CacheRegisterSyscacheCallback(CONSTROID, catalog_callback, (Datum) 0);
 		callback_registered = true;
 	}
 	if (watched == NULL)
@@ -537,9 +536,12 @@ prepare_watching(void)
 	}
 }
 
-/* Syscache callback: a schema may have another name now, which caches hold */
+/*
+ * Syscache callback: caches hold names of schemas, and foreign keys that not every
+ * relation's invalidation tells of
+ */
 static void
-namespace_callback(Datum arg, int cacheid, uint32 hashvalue)
+catalog_callback(Datum arg, int cacheid, uint32 hashvalue)
 {
 	generation++;
 }
@@ -553,11 +555,4 @@ relcache_callback(Datum arg, Oid relid)
 	if (relid == InvalidOid ||
 		hash_search(watched, &relid, HASH_FIND, NULL) != NULL)
 		generation++;
-}
-
-/* Syscache callback: some constraint was made, changed or dropped */
-static void
-constraint_callback(Datum arg, int cacheid, uint32 hashvalue)
-{
-	generation++;
 }
