@@ -192,10 +192,42 @@ COMMIT;
 SELECT as_another FROM dg_rights.spied();
 SELECT state FROM delete_guard.request_history WHERE request_id IN (:r, :r2);
 
+-- Tables that their owner lacks rights on are armed all the same: partitions of
+-- another owner, a schema that he may not use, a table that he revoked his own rights on
+\c - :super
+SET client_min_messages = warning;
+SET search_path = dg_rights;
+CREATE SCHEMA dg_rights_closed;
+CREATE TABLE dg_rights_closed.shut (id int PRIMARY KEY);
+ALTER TABLE dg_rights_closed.shut OWNER TO regress_dg_owner;
+REVOKE ALL ON dg_rights_closed.shut FROM regress_dg_owner;
+CREATE TABLE mixed (id int PRIMARY KEY) PARTITION BY RANGE (id);
+ALTER TABLE mixed OWNER TO regress_dg_owner;
+CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES FROM (0) TO (100);
+CREATE TABLE mixed_2 PARTITION OF mixed FOR VALUES FROM (100) TO (200);
+ALTER TABLE mixed_2 OWNER TO regress_dg_carol;
+CREATE TABLE to_mixed (id int);
+INSERT INTO mixed VALUES (1), (101);
+INSERT INTO to_mixed VALUES (1), (101);
+INSERT INTO dg_rights_closed.shut VALUES (1);
+SELECT delete_guard.protect(t) FROM unnest('{mixed,dg_rights_closed.shut}'::regclass[]) AS t;
+SELECT delete_guard.declare_reference('to_mixed', '{id}', 'mixed');
+ALTER TABLE mixed ADD COLUMN x int, ADD UNIQUE (id, x);
+CREATE TABLE mixed_3 PARTITION OF mixed FOR VALUES FROM (200) TO (300);
+CALL dg_test.here();
+DELETE FROM mixed WHERE id = 1;  -- fails
+DELETE FROM mixed_2;  -- fails
+UPDATE mixed SET id = 102 WHERE id = 101;  -- fails
+TRUNCATE mixed_3;
+DELETE FROM dg_rights_closed.shut;
+SELECT operation, outcome, table_name, rows FROM dg_test.news();
+SELECT count(*) FROM pg_trigger WHERE tgname LIKE '00\_delete\_guard%' AND tgrelid IN ('mixed_2'::regclass, 'mixed_3'::regclass) AND tgenabled = 'A';
+
 \c - :super
 SET client_min_messages = warning;
 SELECT dg_test.alone($$SELECT delete_guard.remove_approver('regress_dg_bob', table_id) FROM delete_guard.approver$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) FROM unnest('{dg_rights.cond,dg_rights.dom,dg_rights.comp}'::regclass[]) AS t, delete_guard.references_to(t) WHERE kind = 'declared'$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
 CALL dg_test.release('dg_rights');
-DROP SCHEMA dg_rights CASCADE;
+CALL dg_test.release('dg_rights_closed');
+DROP SCHEMA dg_rights, dg_rights_closed CASCADE;

@@ -25,7 +25,8 @@
  * another trigger may change a column that the statement does not name.
  *
  * Triggers are created and dropped as the owner of each table, restricted; the
- * statements hold quoted names only.
+ * statements hold quoted names only.  Where that role lacks a right for it, on a
+ * partition of another owner or on the schema, the extension's owner does it.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,15 +38,18 @@
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "optimizer/optimizer.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "arm.h"
 #include "catalog.h"
+#include "compat.h"
 #include "reference.h"
 #include "sql.h"
 
@@ -57,6 +61,7 @@ static bool arming = false;
 static bool missing_only = false;
 
 static void arm_hierarchy(List *relids, Oid root, bool only_missing);
+static Oid	arming_role(Oid relid);
 static void arm_relations(List *relids, Oid root);
 static void arm_relation(Oid relid, Oid root);
 static void drop_triggers(Oid relid, const char *const *names, int nnames);
@@ -192,7 +197,29 @@ dg_arming(void)
 	return arming;
 }
 
-/* Each relation as its owner */
+/*
+ * The role that makes and drops the triggers of a relation: its owner, if he
+ * may do so on all that the command reaches.
+ */
+static Oid
+arming_role(Oid relid)
+{
+	Oid			owner = dg_relation_owner(relid);
+	ListCell   *lc;
+
+	if (dg_schema_aclcheck(get_rel_namespace(relid), owner, ACL_USAGE) != ACLCHECK_OK)
+		return dg_own_owner();
+	foreach(lc, get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ?
+			find_all_inheritors(relid, NoLock, NULL) : list_make1_oid(relid))
+	{
+		if (pg_class_aclcheck(lfirst_oid(lc), owner, ACL_TRIGGER) != ACLCHECK_OK ||
+			!has_privs_of_role(owner, dg_relation_owner(lfirst_oid(lc))))
+			return dg_own_owner();
+	}
+	return owner;
+}
+
+/* Each relation as the role that may */
 static void
 arm_relations(List *relids, Oid root)
 {
@@ -204,7 +231,7 @@ arm_relations(List *relids, Oid root)
 	{
 		DgRoleState saved;
 
-		dg_act_as(dg_relation_owner(lfirst_oid(lc)), &saved);
+		dg_act_as(arming_role(lfirst_oid(lc)), &saved);
 		arm_relation(lfirst_oid(lc), root);
 		dg_act_back(&saved);
 	}
@@ -253,7 +280,7 @@ drop_triggers(Oid relid, const char *const *names, int nnames)
 	PG_END_TRY();
 }
 
-/* Each relation as its owner */
+/* Each relation as the role that may */
 static void
 drop_triggers_of(List *relids, const char *const *names, int nnames)
 {
@@ -265,7 +292,7 @@ drop_triggers_of(List *relids, const char *const *names, int nnames)
 	{
 		DgRoleState saved;
 
-		dg_act_as(dg_relation_owner(lfirst_oid(lc)), &saved);
+		dg_act_as(arming_role(lfirst_oid(lc)), &saved);
 		for (int i = 0; i < nnames; i++)
 		{
 			/* clones go with the trigger they were cloned from */

@@ -57,6 +57,13 @@
 #define DG_KEYS_MAY_LACK_TRIGGERS false
 #endif
 
+/* Right on a schema: 16 has one function for all kinds of object */
+#if PG_VERSION_NUM >= 160000
+#define dg_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#else
+#define dg_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#endif
+
 /* build_attrmap_by_name_if_req: 16 added missing_ok */
 #if PG_VERSION_NUM >= 160000
 #define DG_MISSING_OK , false
