@@ -15,8 +15,9 @@
  * Lifetime.  What was stored is remembered with the memory context of the
  * query, which tells the query, and forgotten with it: RI triggers queue theirs
  * for the outermost query, so everything that a statement cascades to comes in
- * one.  Memory is in proportion to the rows stored, as that of PostgreSQL's own
- * queue of triggers is; delete_guard.capture_limit bounds it.
+ * one.  Memory: the walk's, and of rows of protected tables their digests, up to
+ * DG_STORED_MAX; further ones are stored once more when their table's own guard
+ * sees them.
  *
  * Where session_replication_role is replica, foreign keys do not act, so there
  * is nothing to be stored.
@@ -51,6 +52,9 @@ typedef struct DgStored
 	uint8		key[DG_KEY_DIGEST_LEN];
 	int64		event_id;
 } DgStored;
+
+/* Rows of protected tables that are remembered: some 30 MB */
+#define DG_STORED_MAX 500000
 
 #define DG_STORED_KEY_SIZE offsetof(DgStored, event_id)
 
@@ -246,7 +250,7 @@ stored_digest(DgCapture *capture, const DgTable *table, TupleTableSlot *slot, Dg
 	dg_key_digest(found->imager, slot, key->key);
 }
 
-/* Remember that a row of a protected table is stored */
+/* Remember that a row of a protected table is stored, if there is room */
 static void
 remember_stored(DgCapture *capture, const DgReached *reached)
 {
@@ -264,6 +268,8 @@ remember_stored(DgCapture *capture, const DgReached *reached)
 		capture->stored = hash_create("delete_guard stored rows", 64, &ctl,
 									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
+	if (hash_get_num_entries(capture->stored) >= DG_STORED_MAX)
+		return;
 	stored_digest(capture, reached->table, reached->slot, &key);
 	entry = hash_search(capture->stored, &key, HASH_ENTER, &found);
 	if (!found)

@@ -13,10 +13,17 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "keys.h"
+
+/* Rows looked at together: enough to keep the index warm, few enough for it */
+#define DG_CHUNK_ROWS 500
+/* Bounds on the chunk where a table is scanned once per chunk */
+#define DG_SCAN_CHUNK_MIN 1000
+#define DG_SCAN_CHUNK_MAX 1000000
 
 /*
  * An empty set of keys with room for some rows; it grows.  Lives in a context
@@ -34,6 +41,22 @@ dg_keys_create(const DgTable *table, int capacity, MemoryContext parent)
 	keys->capacity = capacity;
 	dg_keys_reset(keys);
 	return keys;
+}
+
+/*
+ * How many keys of a table to look up together.  Where a referencing table must
+ * be scanned, as many as fit into the memory that a hash table may take (work_mem
+ * * hash_mem_multiplier), since each time costs a scan.
+ */
+int
+dg_keys_at_once(const DgTable *table, bool scan)
+{
+	double		bytes_per_row = 48.0 + 8.0 * table->nreferences + 24.0 * table->nkey_columns;
+	double		rows = work_mem * 1024.0 * hash_mem_multiplier / bytes_per_row;
+
+	if (!scan)
+		return DG_CHUNK_ROWS;
+	return (int) Min(Max(rows, DG_SCAN_CHUNK_MIN), DG_SCAN_CHUNK_MAX);
 }
 
 /*

@@ -24,6 +24,7 @@ typedef struct DgKeys
 
 extern DgKeys *dg_keys_create(const DgTable *table, int capacity,
 							  MemoryContext parent);
+extern int	dg_keys_at_once(const DgTable *table, bool scan);
 extern void dg_keys_reset(DgKeys *keys);
 extern void dg_keys_add(DgKeys *keys, TupleTableSlot *slot);
 extern void dg_keys_add_datums(DgKeys *keys, const Datum *values,

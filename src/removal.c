@@ -18,9 +18,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
-#include "executor/nodeHash.h"
 #include "miscadmin.h"
-#include "optimizer/cost.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -33,12 +31,6 @@
 #include "radius.h"
 #include "refusal.h"
 #include "removal.h"
-
-/* Rows looked at together: enough to keep the index warm, few enough for it */
-#define DG_CHUNK_ROWS 500
-/* Bounds on the chunk where a table is scanned once per chunk */
-#define DG_SCAN_CHUNK_MIN 1000
-#define DG_SCAN_CHUNK_MAX 1000000
 
 /* Some of the rows, by their position; nothing is kept for those after the last */
 typedef struct DgRowBits
@@ -58,7 +50,6 @@ static bool bits_has(const DgRowBits *set, int64 position);
 static int	chunk_rows(const DgRemoval *removal);
 static void removal_hold(DgRemoval *removal, DgRowSource *source, const DgRowBits *held);
 static DgVerdict *removal_decide(DgRemoval *removal);
-static int	scan_chunk_rows(const DgRemoval *removal);
 static void store_rows(DgRemoval *removal, DgRowSource *source, DgParts *parts,
 					   DgElsewhere *elsewhere);
 static void store_along(DgRemoval *removal, DgRowSource *source, DgParts *parts,
@@ -296,23 +287,7 @@ bits_has(const DgRowBits *set, int64 position)
 static int
 chunk_rows(const DgRemoval *removal)
 {
-	return dg_dependents_needs_scan(removal->dependents) ?
-		scan_chunk_rows(removal) : DG_CHUNK_ROWS;
-}
-
-/*
- * The same where a referencing table must be scanned: as many as fit into the
- * memory that a hash table may take (work_mem * hash_mem_multiplier), since
- * each chunk costs a scan.
- */
-static int
-scan_chunk_rows(const DgRemoval *removal)
-{
-	double		bytes_per_row = 48.0 + 8.0 * removal->table->nreferences +
-		24.0 * removal->table->nkey_columns;
-	double		rows = work_mem * 1024.0 * hash_mem_multiplier / bytes_per_row;
-
-	return (int) Min(Max(rows, DG_SCAN_CHUNK_MIN), DG_SCAN_CHUNK_MAX);
+	return dg_keys_at_once(removal->table, dg_dependents_needs_scan(removal->dependents));
 }
 
 /*
@@ -463,7 +438,7 @@ store_along(DgRemoval *removal, DgRowSource *source, DgParts *parts,
 	while (more && !dg_parts_cut(parts))
 	{
 		dg_keys_reset(keys);
-		while (keys->nrows < scan_chunk_rows(removal) && (more = source_next(source)))
+		while (keys->nrows < dg_keys_at_once(removal->table, true) && (more = source_next(source)))
 		{
 			if (elsewhere->nrows > 0 &&
 				dg_capture_has(removal->query, removal->table, source->slot, &again))

@@ -24,7 +24,9 @@
  * read once a level, however many rows and ways lead there.
  *
  * Bounded by rows followed and by levels; a walk that stopped early says so.
- * Memory is in proportion to the rows followed.
+ * Memory: a bit for each row followed (tidset.c), and the keys of a level, which
+ * go to disk where they are many (keystore.c).  A walk in order knows more of each
+ * row and keeps it in memory; it is meant to be bounded by its caller.
  *
  * Progress is shown in pg_stat_activity: after the first second the query text
  * of the session begins with a comment that says how far the walk is.
@@ -47,6 +49,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "keystore.h"
+#include "tidset.h"
 #include "walk.h"
 
 /* Matches between two looks at the clock */
@@ -62,16 +66,6 @@ typedef struct DgGone
 	uint64		order;			/* of what removes it, within the round */
 	uint32		position;		/* among the rows removed in the round */
 } DgGone;
-
-/* A row that a reference changes */
-typedef struct DgChangedKey
-{
-	Oid			constraint;
-	DgRowId		id;
-} DgChangedKey;
-
-/* As a hash key: without the padding at the end of the row id */
-#define DG_CHANGED_KEY_SIZE (offsetof(DgChangedKey, id) + DG_ROW_ID_SIZE)
 
 /* A relation with what happens to its rows */
 typedef struct DgSource
@@ -89,8 +83,9 @@ typedef struct DgSource
 typedef struct DgFrontier
 {
 	DgSource   *source;
-	const DgKeys *keys;
+	const DgKeys *keys;			/* that are looked up now; NULL: those of store */
 	DgKeys	   *own_keys;		/* the same, if they belong to the walk */
+	DgKeyStore *store;			/* of a walk that is not in order */
 	int			capacity;
 	int		   *tags;			/* of each row; NULL: all 0 */
 	DgGone	  **gone;			/* of each row; NULL if not known */
@@ -103,13 +98,12 @@ struct DgWalk
 	DgReachedCallback callback;
 	void	   *arg;
 	DgSeenCallback seen;
-	bool		in_order;
 	int64		max_rows;
 	int			max_depth;
 	int64		nfollowed;
 	bool		stopped;
-	HTAB	   *gone;			/* of DgGone */
-	HTAB	   *changed;		/* of DgChangedKey; NULL before the first */
+	HTAB	   *gone;			/* of DgGone; NULL if the walk is not in order */
+	DgTidSet   *followed;		/* removed rows otherwise, and changed ones by reference */
 	int			depth;
 	List	   *sources;
 	List	   *next;			/* of DgFrontier */
@@ -124,9 +118,12 @@ static DgSource *walk_source(DgWalk *walk, Oid relid, Bitmapset *changed, DgEffe
 static bool source_leads_on(DgSource *source);
 static DgFrontier *walk_frontier(DgWalk *walk, DgSource *source);
 static void frontier_add(DgFrontier *frontier, TupleTableSlot *slot, int tag, DgGone *gone);
-static void walk_level(DgWalk *walk, DgFrontier *frontier);
+static void walk_level(DgWalk *walk, DgFrontier *frontier, bool too_deep);
+static void walk_keys(DgWalk *walk, DgFrontier *frontier);
 static void walk_match(void *arg, int row, DgProbe *probe);
 static void walk_delete(DgWalk *walk, DgReached *reached);
+static bool follow_once(DgWalk *walk, const DgRowId *id, Oid constraint);
+static bool removed_in_order(DgWalk *walk, const DgReached *reached, DgGone **gone);
 static void walk_change(DgWalk *walk, DgReached *reached);
 static Bitmapset *columns_changed(const DgWalk *walk, const DgProbe *probe);
 static int *action_order(const DgTable *table, MemoryContext context);
@@ -151,18 +148,13 @@ dg_walk_create(MemoryContext parent, DgReachedCallback callback, void *arg)
 	MemoryContext context = AllocSetContextCreate(parent, "delete_guard walk",
 												  ALLOCSET_SMALL_SIZES);
 	DgWalk	   *walk = MemoryContextAllocZero(context, sizeof(DgWalk));
-	HASHCTL		ctl;
 
 	walk->context = context;
 	walk->callback = callback;
 	walk->arg = arg;
 	walk->max_rows = DG_WALK_MAX_ROWS;
 	walk->max_depth = DG_WALK_MAX_DEPTH;
-	ctl.keysize = DG_ROW_ID_SIZE;
-	ctl.entrysize = sizeof(DgGone);
-	ctl.hcxt = context;
-	walk->gone = hash_create("delete_guard visited rows", 64, &ctl,
-							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	walk->followed = dg_tidset_create(context);
 	return walk;
 }
 
@@ -183,13 +175,19 @@ dg_walk_limit(DgWalk *walk, int64 max_rows, int max_depth)
 void
 dg_walk_in_order(DgWalk *walk, DgSeenCallback seen)
 {
-	walk->in_order = true;
+	HASHCTL		ctl;
+
+	ctl.keysize = DG_ROW_ID_SIZE;
+	ctl.entrysize = sizeof(DgGone);
+	ctl.hcxt = walk->context;
+	walk->gone = hash_create("delete_guard removed rows", 64, &ctl,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	walk->seen = seen;
 }
 
 /*
  * A row that the statement itself would remove: it never counts as reached.
- * False if it was named before.
+ * False if it was named before.  For walks in order.
  */
 bool
 dg_walk_removed(DgWalk *walk, Oid relid, ItemPointer tid)
@@ -268,19 +266,10 @@ dg_walk_run(DgWalk *walk)
 
 		walk->next = NIL;
 		if (walk->depth++ >= walk->max_depth)
-		{
 			walk->stopped = true;
-			break;
-		}
 		foreach(lc, level)
-		{
-			DgFrontier *frontier = lfirst(lc);
-
-			walk_level(walk, frontier);
-			if (frontier->own_keys)
-				MemoryContextDelete(frontier->own_keys->context);
-		}
-		if (walk->in_order)
+			walk_level(walk, lfirst(lc), walk->depth > walk->max_depth);
+		if (walk->gone)
 			order_round(walk);
 	}
 	foreach(lc, walk->sources)
@@ -393,6 +382,7 @@ source_leads_on(DgSource *source)
 static DgFrontier *
 walk_frontier(DgWalk *walk, DgSource *source)
 {
+	DgTable    *table = dg_dependents_table(source->dep);
 	DgFrontier *frontier;
 	ListCell   *lc;
 
@@ -404,8 +394,11 @@ walk_frontier(DgWalk *walk, DgSource *source)
 	}
 	frontier = palloc0(sizeof(DgFrontier));
 	frontier->source = source;
-	frontier->own_keys = dg_keys_create(dg_dependents_table(source->dep), 64, walk->run);
-	frontier->keys = frontier->own_keys;
+	if (walk->gone)
+		frontier->keys = frontier->own_keys = dg_keys_create(table, 64, walk->run);
+	else
+		frontier->store = dg_keystore_create(table, dg_keys_at_once(table, dg_dependents_needs_scan(source->dep)),
+											 walk->run);
 	walk->next = lappend(walk->next, frontier);
 	return frontier;
 }
@@ -414,8 +407,14 @@ walk_frontier(DgWalk *walk, DgSource *source)
 static void
 frontier_add(DgFrontier *frontier, TupleTableSlot *slot, int tag, DgGone *gone)
 {
-	int			n = frontier->own_keys->nrows;
+	int			n;
 
+	if (frontier->store)
+	{
+		dg_keystore_add(frontier->store, slot);
+		return;
+	}
+	n = frontier->own_keys->nrows;
 	if (n >= frontier->capacity)
 	{
 		MemoryContext old = MemoryContextSwitchTo(frontier->own_keys->context);
@@ -437,16 +436,34 @@ frontier_add(DgFrontier *frontier, TupleTableSlot *slot, int tag, DgGone *gone)
  * ---------------------------------------------------------------------
  */
 
-/* Everything that refers to the rows of one frontier */
+/*
+ * Everything that refers to the rows of one frontier, which is freed; nothing if
+ * that is too deep.
+ */
 static void
-walk_level(DgWalk *walk, DgFrontier *frontier)
+walk_level(DgWalk *walk, DgFrontier *frontier, bool too_deep)
+{
+	walk->current = frontier;
+	if (frontier->store == NULL && !too_deep)
+		walk_keys(walk, frontier);
+	while (frontier->store && !too_deep &&
+		   (frontier->keys = dg_keystore_next(frontier->store)) != NULL)
+		walk_keys(walk, frontier);
+	if (frontier->store)
+		dg_keystore_free(frontier->store);
+	if (frontier->own_keys)
+		MemoryContextDelete(frontier->own_keys->context);
+}
+
+/* Everything that refers to the current keys of the frontier */
+static void
+walk_keys(DgWalk *walk, DgFrontier *frontier)
 {
 	DgDependents *dep = frontier->source->dep;
 	DgTable    *table = dg_dependents_table(dep);
 	int			nrows = frontier->keys->nrows;
 
-	walk->current = frontier;
-	if (walk->in_order && frontier->source->action_order == NULL)
+	if (walk->gone && frontier->source->action_order == NULL)
 		frontier->source->action_order = action_order(table, walk->run);
 	walk->referenced = NULL;
 	if (walk->seen && frontier->source->changed == NULL)
@@ -474,7 +491,7 @@ walk_match(void *arg, int row, DgProbe *probe)
 	CommandId	removing = dg_dependents_removing(source->dep);
 	MemoryContext old = MemoryContextSwitchTo(walk->run);
 	DgReached	reached = {0};
-	DgGone	   *gone;
+	DgGone	   *gone = NULL;
 
 	/* a cycle has come back to a row that the command itself removed */
 	if (walk->depth > 1 && removing != InvalidCommandId &&
@@ -484,7 +501,8 @@ walk_match(void *arg, int row, DgProbe *probe)
 		return;
 	}
 	reached.id = dg_probe_row_id(probe);
-	gone = hash_search(walk->gone, &reached.id, HASH_FIND, NULL);
+	if (walk->gone)
+		gone = hash_search(walk->gone, &reached.id, HASH_FIND, NULL);
 	if (gone && gone->round == 0)
 	{
 		MemoryContextSwitchTo(old);
@@ -528,28 +546,59 @@ walk_match(void *arg, int row, DgProbe *probe)
 static void
 walk_delete(DgWalk *walk, DgReached *reached)
 {
-	DgSource   *source;
-	DgGone	   *gone = hash_search(walk->gone, &reached->id, HASH_FIND, NULL);
+	DgSource   *source = walk_source(walk, reached->id.relid, NULL, DG_EFFECT_DELETE);
+	DgGone	   *gone = NULL;
 	int			tag;
 
-	source = walk_source(walk, reached->id.relid, NULL, DG_EFFECT_DELETE);
 	reached->table = dg_dependents_table(source->dep);
-	if (gone == NULL && walk->nfollowed >= walk->max_rows)
-		walk->stopped = true;
-	else if (gone == NULL)
-	{
-		gone = hash_search(walk->gone, &reached->id, HASH_ENTER, NULL);
-		gone->round = walk->depth;
-		gone->order = reached->order;
-		gone->position = 0;
-		walk->nfollowed++;
-		reached->first = true;
-	}
-	else if (gone->round == walk->depth)
-		gone->order = Min(gone->order, reached->order);
+	reached->first = walk->gone ? removed_in_order(walk, reached, &gone) :
+		follow_once(walk, &reached->id, InvalidOid);
 	tag = walk->callback(walk->arg, reached);
 	if (reached->first && (source->leads_on || walk->seen))
 		frontier_add(walk_frontier(walk, source), reached->slot, tag, gone);
+}
+
+/*
+ * Is a row to be followed, for being removed (InvalidOid) or for this constraint
+ * changing it?  Not if it has been, nor if the walk has reached its bound.
+ */
+static bool
+follow_once(DgWalk *walk, const DgRowId *id, Oid constraint)
+{
+	if (walk->nfollowed < walk->max_rows)
+	{
+		bool		first = dg_tidset_add(walk->followed, id->relid, constraint, &id->tid);
+
+		walk->nfollowed += first;
+		return first;
+	}
+	if (!dg_tidset_has(walk->followed, id->relid, constraint, &id->tid))
+		walk->stopped = true;
+	return false;
+}
+
+/* The same for a row that is removed, in a walk in order: *gone is its entry, or NULL */
+static bool
+removed_in_order(DgWalk *walk, const DgReached *reached, DgGone **gone)
+{
+	*gone = hash_search(walk->gone, &reached->id, HASH_FIND, NULL);
+	if (*gone)
+	{
+		if ((*gone)->round == walk->depth)
+			(*gone)->order = Min((*gone)->order, reached->order);
+		return false;
+	}
+	if (walk->nfollowed >= walk->max_rows)
+	{
+		walk->stopped = true;
+		return false;
+	}
+	*gone = hash_search(walk->gone, &reached->id, HASH_ENTER, NULL);
+	(*gone)->round = walk->depth;
+	(*gone)->order = reached->order;
+	(*gone)->position = 0;
+	walk->nfollowed++;
+	return true;
 }
 
 /* Columns of a row are set: it is followed if something refers by them */
@@ -557,38 +606,19 @@ static void
 walk_change(DgWalk *walk, DgReached *reached)
 {
 	DgSource   *source = walk_source(walk, reached->id.relid, reached->changed, reached->effect);
-	DgChangedKey key;
-	bool		found = false;
 	bool		full = walk->nfollowed >= walk->max_rows;
+	bool		follow = false;
 	int			tag;
 
 	reached->table = dg_dependents_table(source->dep);
-	if (source->leads_on && full)
-		walk->stopped = true;
-	else if (source->leads_on)
-	{
-		if (walk->changed == NULL)
-		{
-			HASHCTL		ctl;
-
-			ctl.keysize = DG_CHANGED_KEY_SIZE;
-			ctl.entrysize = sizeof(DgChangedKey);
-			ctl.hcxt = walk->context;
-			walk->changed = hash_create("delete_guard changed rows", 64, &ctl,
-										HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		}
-		memset(&key, 0, sizeof(key));
-		key.id = reached->id;
-		key.constraint = reached->ref->constraint;
-		(void) hash_search(walk->changed, &key, HASH_ENTER, &found);
-	}
-	reached->first = !found;
+	if (source->leads_on)
+		follow = follow_once(walk, &reached->id, reached->ref->constraint);
+	reached->first = !source->leads_on || follow ||
+		(full && !dg_tidset_has(walk->followed, reached->id.relid, reached->ref->constraint,
+								&reached->id.tid));
 	tag = walk->callback(walk->arg, reached);
-	if (source->leads_on && !found && !full)
-	{
-		walk->nfollowed++;
+	if (follow)
 		frontier_add(walk_frontier(walk, source), reached->slot, tag, NULL);
-	}
 }
 
 /*

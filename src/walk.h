@@ -36,7 +36,8 @@ typedef struct DgReached
 
 /*
  * Called for each reference by which a row refers to one that is removed or
- * changed.  Returns a number that comes back with what refers to this row.
+ * changed.  Returns a number that comes back with what refers to this row, in
+ * walks in order.
  */
 typedef int (*DgReachedCallback) (void *arg, const DgReached *reached);
 
