@@ -12,10 +12,10 @@ RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog,
     ORDER BY l.event_id, r.table_name COLLATE "C", r.effect, r.key::text COLLATE "C", r.old_row::text COLLATE "C";
 $$;
 CREATE FUNCTION parts_stored(OUT event int, OUT "table" text, OUT effect text, OUT depth text, OUT reference text,
-    OUT set text, OUT defaults text, OUT details text)
+    OUT set text, OUT set_to text, OUT details text)
 RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT dense_rank() OVER (ORDER BY e.event_id), p ->> 'table', p ->> 'effect', p ->> 'depth', p ->> 'reference',
-           p ->> 'set', p ->> 'defaults', regexp_replace(e.details::text, '\[[0-9]+\]', '[N]')
+           p ->> 'set', p ->> 'set_to', regexp_replace(e.details::text, '\[[0-9]+\]', '[N]')
     FROM delete_guard.event e LEFT JOIN LATERAL jsonb_array_elements(e.parts) WITH ORDINALITY AS a(p, n) ON true
     WHERE e.event_id > (SELECT m.event_id FROM dg_test.mark m) AND e.outcome <> 'done' ORDER BY e.event_id, n;
 $$;

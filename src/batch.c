@@ -18,10 +18,17 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "batch.h"
@@ -36,6 +43,8 @@ typedef struct DgFill
 	DgBatch    *batch;
 	DgReader   *reader;
 	DgReader   *new_reader;		/* of changed keys */
+	Datum	   *set_to;			/* what columns of all rows were set to, or NULL */
+	bool	   *set_to_null;
 	Datum	   *values;
 	bool	   *isnull;
 	Size		room;			/* of batch->state */
@@ -47,11 +56,12 @@ static bool sets_any(const DgBatch *batch);
 static bool is_wanted(const DgBatch *batch, const char *past_name);
 static const char *missing_column(const DgBatch *batch, List *names);
 static bool name_in_list(List *names, const char *name);
-static char *unused_name(const DgBatch *batch, const char *base);
 static void describe_batch(DgBatch *batch);
 static void describe_column(TupleDesc desc, int attnum, const char *name,
 							const DgTargetColumn *column);
 static DgReader *make_reader(DgBatch *batch);
+static void read_set_to(DgFill *fill);
+static bool present_default(DgBatch *batch, const DgTargetColumn *column, Datum *value, bool *isnull);
 static void add_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_key);
 
 /*
@@ -182,9 +192,11 @@ name_in_list(List *names, const char *name)
 	return false;
 }
 
-/* A name that no column of the batch has; in the current context */
-static char *
-unused_name(const DgBatch *batch, const char *base)
+/*
+ * A name that no column of the batch has; in the current context.
+ */
+char *
+dg_batch_unused_name(const DgBatch *batch, const char *base)
 {
 	char	   *name = pstrdup(base);
 	bool		used = true;
@@ -204,19 +216,19 @@ unused_name(const DgBatch *batch, const char *base)
 static void
 describe_batch(DgBatch *batch)
 {
-	bool		key = batch->kind == DG_BATCH_KEY;
-	int			natts = 1 + batch->ncolumns * (key ? 2 : 1);
+	bool		changed = batch->kind != DG_BATCH_INSERT;
+	int			natts = 1 + batch->ncolumns * (changed ? 2 : 1);
 
-	batch->ordinal = unused_name(batch, "n");
+	batch->ordinal = dg_batch_unused_name(batch, "n");
 	batch->desc = CreateTemplateTupleDesc(natts);
 	TupleDescInitEntry(batch->desc, 1, batch->ordinal, INT8OID, -1, 0);
 	for (int i = 0; i < batch->ncolumns; i++)
 		describe_column(batch->desc, 2 + i, batch->columns[i]->name, batch->columns[i]);
-	if (key)
+	if (changed)
 		batch->new_names = palloc(sizeof(char *) * batch->ncolumns);
-	for (int i = 0; key && i < batch->ncolumns; i++)
+	for (int i = 0; changed && i < batch->ncolumns; i++)
 	{
-		batch->new_names[i] = unused_name(batch, psprintf("new_%d", i + 1));
+		batch->new_names[i] = dg_batch_unused_name(batch, psprintf("new_%d", i + 1));
 		describe_column(batch->desc, 2 + batch->ncolumns + i, batch->new_names[i],
 						batch->columns[i]);
 	}
@@ -248,6 +260,8 @@ dg_batch_fill(DgBatch *batch, int64 event_id)
 	fill.reader = make_reader(batch);
 	if (batch->kind == DG_BATCH_KEY)
 		fill.new_reader = make_reader(batch);
+	else if (batch->kind == DG_BATCH_SET)
+		read_set_to(&fill);
 	dg_past_rows(event_id, batch->part->number, add_row, &fill);
 	dg_image_unpin(pin);
 	dg_act_back(&saved);
@@ -267,6 +281,59 @@ make_reader(DgBatch *batch)
 					  column->typid, column->typmod);
 	}
 	return reader;
+}
+
+/*
+ * What the columns were set to: as recorded, or where that is no constant what
+ * the target's default is now, as its owner.  In the batch's context.
+ */
+static void
+read_set_to(DgFill *fill)
+{
+	DgBatch    *batch = fill->batch;
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+	fill->set_to = palloc0(sizeof(Datum) * batch->ncolumns);
+	fill->set_to_null = palloc(sizeof(bool) * batch->ncolumns);
+	memset(fill->set_to_null, true, batch->ncolumns);
+	if (batch->part->set_to)
+		dg_reader_read(fill->reader, batch->part->set_to, NULL, fill->set_to, fill->set_to_null);
+	for (int i = 0; i < batch->ncolumns; i++)
+	{
+		DgTargetColumn *column = batch->columns[i];
+
+		if (name_in_list(batch->part->computed, column->past->name) &&
+			!present_default(batch, column, &fill->set_to[i], &fill->set_to_null[i]))
+			batch->impossible = psprintf("what column \"%s\" was set to was not recorded, as its default is no constant",
+										 column->name);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* The value of a column's default; false if it has another one each time */
+static bool
+present_default(DgBatch *batch, const DgTargetColumn *column, Datum *value, bool *isnull)
+{
+	Relation	rel = table_open(batch->target->relid, AccessShareLock);
+	Node	   *expr = build_column_default(rel, column->attnum);
+	bool		volatile_default = expr && contain_volatile_functions(expr);
+
+	table_close(rel, NoLock);
+	*isnull = true;
+	if (expr && !volatile_default)
+	{
+		EState	   *estate = CreateExecutorState();
+		ExprState  *state = ExecPrepareExpr((Expr *) expr, estate);
+		int16		typlen;
+		bool		typbyval;
+
+		*value = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), isnull);
+		get_typlenbyval(column->typid, &typlen, &typbyval);
+		if (!*isnull)
+			*value = datumTransfer(*value, typbyval, typlen);
+		FreeExecutorState(estate);
+	}
+	return !volatile_default;
 }
 
 /* Row callback: add it to the batch */
@@ -291,6 +358,11 @@ add_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_key)
 	dg_reader_read(fill->reader, image, apart, fill->values + 1, fill->isnull + 1);
 	if (fill->new_reader && new_key)
 		dg_reader_read(fill->new_reader, new_key, NULL, fill->values + 1 + n, fill->isnull + 1 + n);
+	else if (fill->set_to)
+	{
+		memcpy(fill->values + 1 + n, fill->set_to, sizeof(Datum) * n);
+		memcpy(fill->isnull + 1 + n, fill->set_to_null, sizeof(bool) * n);
+	}
 	else if (fill->new_reader)
 	{
 		memset(fill->isnull + 1 + n, true, sizeof(bool) * n);
@@ -300,15 +372,42 @@ add_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_key)
 }
 
 /*
- * Make the batch known to the queries of the current SPI connection.
+ * Make the batch known to the queries of the current SPI connection; it may be
+ * already.
  */
 void
 dg_batch_register(DgBatch *batch)
 {
 	int			result = SPI_register_relation(batch->relation);
 
-	if (result != SPI_OK_REL_REGISTER)
+	if (result != SPI_OK_REL_REGISTER && result != SPI_ERROR_REL_DUPLICATE)
 		elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(result));
+}
+
+/*
+ * Let batches know their siblings: those that other references have set columns
+ * of in the same relation.
+ */
+void
+dg_batch_link_siblings(List *batches)
+{
+	ListCell   *lc;
+	ListCell   *other;
+
+	foreach(lc, batches)
+	{
+		DgBatch    *batch = lfirst(lc);
+
+		foreach(other, batches)
+		{
+			DgBatch    *sibling = lfirst(other);
+
+			if (sibling != batch && batch->kind == DG_BATCH_SET && sibling->kind == DG_BATCH_SET &&
+				sibling->part->table_id == batch->part->table_id &&
+				strcmp(sibling->part->table, batch->part->table) == 0)
+				batch->siblings = lappend(batch->siblings, sibling);
+		}
+	}
 }
 
 /*
@@ -355,6 +454,17 @@ dg_batch_excluded(const DgBatch *batch, DgRowState state)
 	}
 	return PointerGetDatum(construct_array(ordinals, n, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/*
+ * The same as the text of an array; NULL if there are none.
+ */
+char *
+dg_batch_excluded_text(const DgBatch *batch, DgRowState state)
+{
+	if (dg_batch_count(batch, state) == batch->nrows)
+		return NULL;
+	return OidOutputFunctionCall(F_ARRAY_OUT, dg_batch_excluded(batch, state));
 }
 
 /*

@@ -46,7 +46,8 @@ typedef struct DgBatch
 	char	   *ordinal;		/* name of the column that numbers the rows */
 	int			ncolumns;
 	DgTargetColumn **columns;
-	char	  **new_names;		/* in the order of columns; DG_BATCH_KEY only */
+	char	  **new_names;		/* what columns were changed to, in the order of
+								 * columns; NULL for DG_BATCH_INSERT */
 	TupleDesc	desc;
 	Tuplestorestate *store;
 	EphemeralNamedRelation relation;
@@ -55,16 +56,20 @@ typedef struct DgBatch
 	uint8	   *state;			/* DgRowState of each row */
 	uint8	   *taken;			/* position in taken_keys, from 1 */
 	List	   *taken_keys;		/* texts: what was taken */
+	List	   *siblings;		/* batches that set other columns of the same rows */
 } DgBatch;
 
 extern DgBatch *dg_batch_create(const DgPastPart *part, DgTarget *target,
 								MemoryContext parent);
 extern void dg_batch_fill(DgBatch *batch, int64 event_id);
+extern void dg_batch_link_siblings(List *batches);
 extern void dg_batch_register(DgBatch *batch);
 extern bool dg_batch_sets(const DgBatch *batch, const DgTargetColumn *column);
 extern bool dg_batch_has_column(const DgBatch *batch, AttrNumber attnum);
 extern int64 dg_batch_count(const DgBatch *batch, DgRowState state);
 extern Datum dg_batch_excluded(const DgBatch *batch, DgRowState state);
+extern char *dg_batch_excluded_text(const DgBatch *batch, DgRowState state);
+extern char *dg_batch_unused_name(const DgBatch *batch, const char *base);
 extern void dg_batch_free(DgBatch *batch);
 
 #endif							/* DELETE_GUARD_BATCH_H */

@@ -35,6 +35,7 @@
 #include "utils/xid8.h"
 
 #include "catalog.h"
+#include "constant.h"
 #include "event.h"
 #include "guc.h"
 #include "identity.h"
@@ -62,9 +63,10 @@ static char *statement_text(void);
 static void append_names(StringInfo buf, TupleDesc desc, const int16 *attnums, int n);
 static Jsonb *make_part(const DgTable *table, const char *effect, int depth,
 						const DgReference *ref, const Bitmapset *changed);
-static void append_changed(StringInfo buf, Relation rel, const DgReference *ref,
-						   const Bitmapset *changed);
-static char *default_text(Relation rel, int attnum);
+static void append_changed(StringInfo buf, Relation rel, const char *effect,
+						   const DgReference *ref, const Bitmapset *changed);
+static void append_set_to(StringInfo buf, Relation rel, const DgReference *ref,
+						  const Bitmapset *changed);
 
 /*
  * Fill the values of an event row (Natts_event of them), all but event_id.
@@ -181,6 +183,9 @@ dg_event_reached_part(DgTable *table, const char *effect, int depth,
 	DgKnownPart *known;
 	MemoryContext old;
 
+	/* the default is that of another relation, which may change meanwhile */
+	if (strcmp(effect, "set default") == 0)
+		return make_part(table, effect, depth, ref, changed);
 	for (known = table->parts; known; known = known->next)
 	{
 		if (known->depth == depth && known->constraint == constraint &&
@@ -240,7 +245,7 @@ make_part(const DgTable *table, const char *effect, int depth,
 	if (depth > 0)
 		appendStringInfo(&buf, ",\"depth\":%d", depth);
 	if (ref)
-		append_changed(&buf, rel, ref, changed);
+		append_changed(&buf, rel, effect, ref, changed);
 	appendStringInfoString(&buf, ",\"columns\":{");
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -264,57 +269,70 @@ make_part(const DgTable *table, const char *effect, int depth,
 	return result;
 }
 
-/* By which reference columns are changed, which, and their defaults */
+/* By which reference columns are changed, which, and what to */
 static void
-append_changed(StringInfo buf, Relation rel, const DgReference *ref,
-			   const Bitmapset *changed)
+append_changed(StringInfo buf, Relation rel, const char *effect,
+			   const DgReference *ref, const Bitmapset *changed)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	StringInfoData defaults;
-	DgRoleState saved;
+	AttrNumber	attnums[DG_MAX_KEYS];
+	int			n = 0;
 	int			attnum = -1;
-	bool		first = true;
 
-	/* defaults are printed with qualified names */
-	dg_act_as(dg_relation_owner(RelationGetRelid(rel)), &saved);
-	initStringInfo(&defaults);
+	while ((attnum = bms_next_member(changed, attnum)) >= 0)
+		attnums[n++] = attnum;
 	appendStringInfoString(buf, ",\"reference\":");
 	escape_json(buf, ref->name);
 	appendStringInfoString(buf, ",\"set\":[");
-	while ((attnum = bms_next_member(changed, attnum)) >= 0)
-	{
-		const char *name = NameStr(TupleDescAttr(desc, attnum - 1)->attname);
-		char	   *text = default_text(rel, attnum);
-
-		appendStringInfoString(buf, first ? "" : ",");
-		escape_json(buf, name);
-		first = false;
-		if (text == NULL)
-			continue;
-		appendStringInfoString(&defaults, defaults.len > 0 ? "," : "");
-		escape_json(&defaults, name);
-		appendStringInfoChar(&defaults, ':');
-		escape_json(&defaults, text);
-	}
-	appendStringInfo(buf, "],\"defaults\":{%s}", defaults.data);
-	pfree(defaults.data);
-	dg_act_back(&saved);
+	append_names(buf, RelationGetDescr(rel), attnums, n);
+	appendStringInfoChar(buf, ']');
+	if (strcmp(effect, "set default") == 0)
+		append_set_to(buf, rel, ref, changed);
 }
 
-/* A column's default as text; NULL if it has none */
-static char *
-default_text(Relation rel, int attnum)
+/*
+ * The defaults that columns are set to: their values where they are constants,
+ * as in an image of a row, and the names of the other columns.  They are those of
+ * the relation that the foreign key is on, whatever partition a row is in.
+ */
+static void
+append_set_to(StringInfo buf, Relation rel, const DgReference *ref, const Bitmapset *changed)
 {
-	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	Relation	on = table_open(ref->referencing, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(on);
+	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
+	bool	   *isnull = palloc0(sizeof(bool) * desc->natts);
+	AttrNumber	known[DG_MAX_KEYS];
+	AttrNumber	computed[DG_MAX_KEYS];
+	int			nknown = 0;
+	int			ncomputed = 0;
+	int			attnum = -1;
 
-	for (int i = 0; constr && i < constr->num_defval; i++)
+	while ((attnum = bms_next_member(changed, attnum)) >= 0)
 	{
-		if (constr->defval[i].adnum == attnum)
-			return TextDatumGetCString(DirectFunctionCall2(pg_get_expr,
-														   CStringGetTextDatum(constr->defval[i].adbin),
-														   ObjectIdGetDatum(RelationGetRelid(rel))));
+		AttrNumber	there = get_attnum(ref->referencing,
+									   NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
+
+		if (dg_constant_default(on, there, &values[there - 1], &isnull[there - 1]))
+			known[nknown++] = there;
+		else
+			computed[ncomputed++] = there;
 	}
-	return NULL;
+	if (nknown > 0)
+	{
+		DgImager   *imager = dg_imager_create(desc, known, nknown, CurrentMemoryContext);
+		int			pin = dg_imager_pin_settings(imager);
+		bytea	   *apart = NULL;
+		Jsonb	   *image = dg_imager_encode_values(imager, values, isnull, &apart);
+
+		dg_imager_unpin_settings(pin);
+		appendStringInfoString(buf, ",\"set_to\":");
+		(void) JsonbToCString(buf, &image->root, VARSIZE(image));
+		dg_imager_free(imager);
+	}
+	appendStringInfoString(buf, ",\"computed\":[");
+	append_names(buf, desc, computed, ncomputed);
+	appendStringInfoChar(buf, ']');
+	table_close(on, NoLock);
 }
 
 /*

@@ -40,7 +40,6 @@ static DgPastPart *load_part(JsonbContainer *part, int number);
 static void load_columns(DgPastPart *result, JsonbContainer *columns);
 static int	compare_past_columns(const void *a, const void *b);
 static List *load_names(JsonbContainer *part, const char *name);
-static List *load_defaults(JsonbContainer *part, List *set);
 static JsonbContainer *member_container(JsonbContainer *object, const char *name);
 static char *member_text(JsonbContainer *object, const char *name);
 static int64 member_number(JsonbContainer *object, const char *name, int64 otherwise);
@@ -127,7 +126,8 @@ load_part(JsonbContainer *part, int number)
 	result->depth = (int) member_number(part, "depth", 0);
 	result->key = load_names(part, "key");
 	result->set = load_names(part, "set");
-	result->defaults = load_defaults(part, result->set);
+	result->set_to = member_container(part, "set_to");
+	result->computed = load_names(part, "computed");
 	load_columns(result, member_container(part, "columns"));
 	return result;
 }
@@ -179,19 +179,6 @@ load_names(JsonbContainer *part, const char *name)
 
 	for (int i = 0; names && i < JsonContainerSize(names); i++)
 		result = lappend(result, dg_image_value_text(getIthJsonbValueFromContainer(names, i)));
-	return result;
-}
-
-/* The defaults of the columns in set, NULL for those without */
-static List *
-load_defaults(JsonbContainer *part, List *set)
-{
-	JsonbContainer *defaults = member_container(part, "defaults");
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	foreach(lc, set)
-		result = lappend(result, defaults ? member_text(defaults, lfirst(lc)) : NULL);
 	return result;
 }
 

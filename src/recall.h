@@ -31,7 +31,8 @@ typedef struct DgPastPart
 	int			depth;			/* 0: rows of the statement's own table */
 	List	   *key;			/* names (char *) of the identity columns */
 	List	   *set;			/* names of columns that were nulled or defaulted */
-	List	   *defaults;		/* in the order of set: default's text or NULL */
+	JsonbContainer *set_to;		/* what they were set to, where not NULL; or NULL */
+	List	   *computed;		/* names of those that were set to what is not known */
 	int			ncolumns;
 	DgPastColumn *columns;		/* by number */
 } DgPastPart;

@@ -233,6 +233,7 @@ prepare_batches(DgRestore *restore)
 	foreach(lc, restore->event->parts)
 		prepare_batch(restore, lfirst(lc));
 	restore->batches = parents_first(restore->batches);
+	dg_batch_link_siblings(restore->batches);
 	foreach(lc, restore->batches)
 	{
 		DgBatch    *batch = lfirst(lc);

@@ -38,7 +38,7 @@ static Oid	table_by_name(const char *name);
 static void map_columns(DgTarget *target, const DgPastPart *part, Oid source,
 						bool by_number, Relation rel);
 static AttrNumber column_now(Oid source, bool by_number, const DgPastColumn *past, Oid target);
-static bool has_insert_rules(Relation rel);
+static bool has_rules(Relation rel, CmdType event);
 
 /*
  * Find table and columns for the rows of a part.  In the current context.
@@ -60,7 +60,8 @@ dg_target_resolve(const DgPastEvent *event, const DgPastPart *part)
 	target->name = dg_qualified_name(target->relid);
 	rel = table_open(target->relid, AccessShareLock);
 	target->partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-	target->insert_rules = has_insert_rules(rel);
+	target->insert_rules = has_rules(rel, CMD_INSERT);
+	target->update_rules = has_rules(rel, CMD_UPDATE);
 	map_columns(target, part, source, by_number, rel);
 	table_close(rel, NoLock);
 	return target;
@@ -161,11 +162,11 @@ column_now(Oid source, bool by_number, const DgPastColumn *past, Oid target)
 
 /* Do rules of the table rewrite an INSERT? */
 static bool
-has_insert_rules(Relation rel)
+has_rules(Relation rel, CmdType event)
 {
 	for (int i = 0; rel->rd_rules && i < rel->rd_rules->numLocks; i++)
 	{
-		if (rel->rd_rules->rules[i]->event == CMD_INSERT)
+		if (rel->rd_rules->rules[i]->event == event)
 			return true;
 	}
 	return false;

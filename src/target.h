@@ -28,7 +28,8 @@ typedef struct DgTarget
 	Oid			relid;			/* InvalidOid: there is no such table any more */
 	char	   *name;			/* qualified; as it was if it is gone */
 	bool		partitioned;
-	bool		insert_rules;	/* rewritten by rules of the user's */
+	bool		insert_rules;	/* INSERT is rewritten by rules of the user's */
+	bool		update_rules;	/* UPDATE likewise */
 	int			ncolumns;
 	DgTargetColumn *columns;	/* of the past and of now, by number then */
 	List	   *lost;			/* names (char *) then of columns that are gone */
