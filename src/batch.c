@@ -425,6 +425,19 @@ dg_batch_has_column(const DgBatch *batch, AttrNumber attnum)
 }
 
 /*
+ * Nothing has been put back after all: what was is wanted again.
+ */
+void
+dg_batch_reset(DgBatch *batch)
+{
+	for (int64 i = 0; i < batch->nrows; i++)
+	{
+		if (batch->state[i] == DG_ROW_DONE || batch->state[i] == DG_ROW_LEFT)
+			batch->state[i] = DG_ROW_WANTED;
+	}
+}
+
+/*
  * How many rows are in a state?
  */
 int64

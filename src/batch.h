@@ -54,8 +54,9 @@ typedef struct DgBatch
 
 	int64		nrows;
 	uint8	   *state;			/* DgRowState of each row */
-	uint8	   *taken;			/* position in taken_keys, from 1 */
+	uint16	   *taken;			/* position in taken_keys, from 1 */
 	List	   *taken_keys;		/* texts: what was taken */
+	bool		shifts;			/* keys are to go back to where other rows of it are */
 	List	   *siblings;		/* batches that set other columns of the same rows */
 } DgBatch;
 
@@ -66,6 +67,7 @@ extern void dg_batch_link_siblings(List *batches);
 extern void dg_batch_register(DgBatch *batch);
 extern bool dg_batch_sets(const DgBatch *batch, const DgTargetColumn *column);
 extern bool dg_batch_has_column(const DgBatch *batch, AttrNumber attnum);
+extern void dg_batch_reset(DgBatch *batch);
 extern int64 dg_batch_count(const DgBatch *batch, DgRowState state);
 extern Datum dg_batch_excluded(const DgBatch *batch, DgRowState state);
 extern char *dg_batch_excluded_text(const DgBatch *batch, DgRowState state);

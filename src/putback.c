@@ -46,6 +46,7 @@ static void note_results(DgBatch *batch, int64 inserted);
 static bool needs_alone(const DgBatch *batch);
 static void insert_alone(DgBatch *batch);
 static void update_alone(DgBatch *batch);
+static void update_one_by_one(DgBatch *batch);
 
 /* ---------------------------------------------------------------------
  * Rights
@@ -104,7 +105,9 @@ dg_putback(List *batches)
 	{
 		DgBatch    *first = linitial(group);
 
-		if (!needs_alone(first))
+		if (first->shifts)
+			update_one_by_one(first);
+		else if (!needs_alone(first))
 			run_group(group);
 		else if (first->kind == DG_BATCH_INSERT)
 			insert_alone(first);
@@ -146,12 +149,15 @@ has_wanted(const DgBatch *batch)
 	return batch->impossible == NULL && dg_batch_count(batch, DG_ROW_WANTED) > 0;
 }
 
-/* Has the table rules, which WITH and RETURNING do not go with? */
+/*
+ * Must a batch have statements of its own?  If its rows go one by one, or if the
+ * table has rules, which WITH and RETURNING do not go with.
+ */
 static bool
 needs_alone(const DgBatch *batch)
 {
-	return batch->kind == DG_BATCH_INSERT ? batch->target->insert_rules :
-		batch->target->update_rules;
+	return batch->shifts ||
+		(batch->kind == DG_BATCH_INSERT ? batch->target->insert_rules : batch->target->update_rules);
 }
 
 /* Can a batch be put back by the same statement as these? */
@@ -267,6 +273,40 @@ update_alone(DgBatch *batch)
 	{
 		if (batch->state[i] == DG_ROW_DONE)
 			batch->state[i] = DG_ROW_LEFT;
+	}
+	SPI_finish();
+	note_results(batch, 0);
+}
+
+/*
+ * Update the rows of a batch one by one, the last one first: in the opposite of
+ * the order in which their keys were changed, so that each key is free again.
+ */
+static void
+update_one_by_one(DgBatch *batch)
+{
+	StringInfoData text;
+	Oid			type = INT8OID;
+	SPIPlanPtr	plan;
+
+	begin_text(&text);
+	dg_setback_register(batch);
+	dg_setback_update(&text, batch, false);
+	appendStringInfo(&text, " AND dg_e.%s OPERATOR(pg_catalog.=) $1", quote_identifier(batch->ordinal));
+	plan = SPI_prepare(text.data, 1, &type);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	for (int64 n = batch->nrows; n > 0; n--)
+	{
+		Datum		ordinal = Int64GetDatum(n);
+
+		CHECK_FOR_INTERRUPTS();
+		if (batch->state[n - 1] != DG_ROW_WANTED)
+			continue;
+		if (SPI_execute_plan(plan, &ordinal, NULL, false, 0) < 0)
+			elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_processed > 0)
+			batch->state[n - 1] = DG_ROW_DONE;
 	}
 	SPI_finish();
 	note_results(batch, 0);

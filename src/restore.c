@@ -39,11 +39,15 @@
 #include "journal.h"
 #include "policy.h"
 #include "putback.h"
+#include "safely.h"
 #include "sql.h"
 #include "steps.h"
 #include "taken.h"
 
 PG_FUNCTION_INFO_V1(delete_guard_restore);
+
+/* What PostgreSQL raises if an exclusion constraint says that a key is taken */
+#define DG_EXCLUSION_VIOLATION MAKE_SQLSTATE('2', '3', 'P', '0', '1')
 
 /* Keys that a message names */
 #define DG_NAMED_KEYS 3
@@ -82,6 +86,8 @@ static List *parents_first(List *batches);
 static bool refers_to_any(const DgBatch *batch, List *others);
 static int64 earlier_restore(int64 event_id);
 static void find_taken(DgRestore *restore);
+static void put_back(DgRestore *restore);
+static void put_back_step(void *arg);
 static void refuse_conflicts(DgRestore *restore);
 static void name_taken_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_key);
 static void refuse_prevented(DgRestore *restore);
@@ -131,7 +137,7 @@ delete_guard_restore(PG_FUNCTION_ARGS)
 	{
 		if (!restore.skip)
 			refuse_conflicts(&restore);
-		dg_putback(restore.batches);
+		put_back(&restore);
 		if (!restore.skip)
 			refuse_prevented(&restore);
 		journal_restore(&restore);
@@ -456,6 +462,40 @@ refuse_prevented(DgRestore *restore)
 							restore->event->event_id, prevented, batch->nrows, batch->target->name),
 					 errdetail("A trigger or rule of the table has kept them out.")));
 	}
+}
+
+/*
+ * Put the rows back.  If somebody else has taken a key since it was looked for,
+ * look again.
+ */
+static void
+put_back(DgRestore *restore)
+{
+	ErrorData  *error;
+
+	while ((error = dg_safely(put_back_step, restore)) != NULL)
+	{
+		int64		taken = count_rows(restore, DG_ROW_TAKEN);
+		ListCell   *lc;
+
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
+			error->sqlerrcode != DG_EXCLUSION_VIOLATION)
+			ReThrowError(error);
+		foreach(lc, restore->batches)
+			dg_batch_reset(lfirst(lc));
+		find_taken(restore);
+		if (count_rows(restore, DG_ROW_TAKEN) == taken)
+			ReThrowError(error);
+		if (!restore->skip)
+			refuse_conflicts(restore);
+	}
+}
+
+/* The same without a second look; for dg_safely */
+static void
+put_back_step(void *arg)
+{
+	dg_putback(((DgRestore *) arg)->batches);
 }
 
 /* How many rows of the event are in a state? */

@@ -8,8 +8,11 @@
  * index's own operators, expressions and predicate, on the latest snapshot,
  * as the owner of the table and blind to row security.
  *
+ * An index that only a partition has is about the rows that go there: those for
+ * which the partition's constraint holds.
+ *
  * A key that another transaction has taken and not yet committed is not seen;
- * the INSERT then waits for it and fails.
+ * the INSERT then waits for it and fails (restore.c looks again).
  *
  *-------------------------------------------------------------------------
  */
@@ -20,81 +23,168 @@
 #include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_inherits.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/partcache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "catalog.h"
 #include "lookup.h"
+#include "setback.h"
 #include "sql.h"
 #include "taken.h"
 
-static bool is_key(const DgBatch *batch, Relation index);
-static bool has_columns_of(const DgBatch *batch, Relation index);
+static int	find_in(DgBatch *batch, Relation rel, DgRowState state);
+static void find_by(DgBatch *batch, Relation rel, Relation index, DgRowState state);
+static bool goes_to(const DgBatch *batch, Relation rel);
+static char *partition_condition(Relation rel);
+static bool is_key(const DgBatch *batch, Relation rel, Relation index);
+static bool has_columns_of(const DgBatch *batch, Relation rel, Relation index);
+static bool has_column(const DgBatch *batch, Relation rel, AttrNumber attnum);
 static char *key_text(Relation index);
-static char *taken_query(const DgBatch *batch, Relation index);
-static void append_side(StringInfo buf, Relation index, const char *first, const char *from);
+static char *taken_query(const DgBatch *batch, Relation rel, Relation index, bool by_batch);
+static void append_side(StringInfo buf, Relation index, const char *first, const char *from,
+						const char *condition);
 static void append_match(StringInfo buf, Relation index);
 static Oid *index_operators(Relation index);
-static void append_own_row(StringInfo select, StringInfo match, const DgBatch *batch, bool table_side);
-static void mark_taken(DgBatch *batch, const char *query, DgRowState state);
+static void append_own_row(StringInfo select, StringInfo match, const DgBatch *batch,
+						   bool table_side, bool by_batch);
+static uint64 mark_taken(DgBatch *batch, const char *query, DgRowState state);
 
 /*
  * Give the wanted rows of a batch whose key is taken a state.  Returns by how
- * many keys it could look.
+ * many keys of the whole table it could look.
  */
 int
 dg_taken_find(DgBatch *batch, DgRowState state)
 {
-	Relation	rel = relation_open(batch->target->relid, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(rel);
+	List	   *relids = list_make1_oid(batch->target->relid);
 	DgRoleState saved;
 	int			nkeys = 0;
 	ListCell   *lc;
 
+	if (batch->target->partitioned)
+		relids = find_all_inheritors(batch->target->relid, AccessShareLock, NULL);
 	dg_act_as(batch->owner, &saved);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	dg_batch_register(batch);
-	foreach(lc, indexes)
+	foreach(lc, relids)
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
+		int			n = find_in(batch, rel, state);
+
+		if (RelationGetRelid(rel) == batch->target->relid)
+			nkeys = n;
+		relation_close(rel, NoLock);
+	}
+	SPI_finish();
+	dg_act_back(&saved);
+	return nkeys;
+}
+
+/* The same by the indexes of one relation: the target, or a partition of it */
+static int
+find_in(DgBatch *batch, Relation rel, DgRowState state)
+{
+	bool		whole = RelationGetRelid(rel) == batch->target->relid;
+	int			nkeys = 0;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (is_key(batch, index))
+		/* what is a part of an index of the whole has been looked at there */
+		if ((whole || !index->rd_rel->relispartition) && is_key(batch, rel, index) &&
+			(whole || goes_to(batch, rel)))
 		{
 			MemoryContext old = MemoryContextSwitchTo(batch->context);
 
 			batch->taken_keys = lappend(batch->taken_keys, key_text(index));
 			MemoryContextSwitchTo(old);
-			mark_taken(batch, taken_query(batch, index), state);
+			find_by(batch, rel, index, state);
 			nkeys++;
 		}
 		index_close(index, AccessShareLock);
 	}
-	SPI_finish();
-	dg_act_back(&saved);
-	relation_close(rel, NoLock);
 	return nkeys;
+}
+
+/*
+ * The same by one index.  A key that another row of the batch has now is not
+ * taken: that row gives it back, if it goes first.
+ */
+static void
+find_by(DgBatch *batch, Relation rel, Relation index, DgRowState state)
+{
+	int64		before = dg_batch_count(batch, state);
+	int64		wanted;
+	uint64		found;
+
+	if (batch->kind != DG_BATCH_KEY)
+	{
+		(void) mark_taken(batch, taken_query(batch, rel, index, false), state);
+		return;
+	}
+	found = mark_taken(batch, taken_query(batch, rel, index, true), DG_ROW_WANTED);
+	if (found == 0)
+		return;
+	/* a row that stays where it is takes the key of another one */
+	do
+	{
+		wanted = dg_batch_count(batch, DG_ROW_WANTED);
+		(void) mark_taken(batch, taken_query(batch, rel, index, false), state);
+	} while (dg_batch_count(batch, DG_ROW_WANTED) < wanted);
+	if (dg_batch_count(batch, state) - before < found)
+		batch->shifts = true;
+}
+
+/* Can it be told of the rows of the batch which go to a partition? */
+static bool
+goes_to(const DgBatch *batch, Relation rel)
+{
+	Bitmapset  *used = NULL;
+	int			member = -1;
+
+	pull_varattnos((Node *) RelationGetPartitionQual(rel), 1, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+	{
+		if (!has_column(batch, rel, member + FirstLowInvalidHeapAttributeNumber))
+			return false;
+	}
+	return true;
+}
+
+/* The condition under which a row, dg_p, goes to a partition; NULL if every row does */
+static char *
+partition_condition(Relation rel)
+{
+	char	   *text = pg_get_partconstrdef_string(RelationGetRelid(rel), "dg_p");
+
+	return text && text[0] != '\0' ? psprintf("(%s) IS NOT FALSE", text) : NULL;
 }
 
 /* Is this a key that the batch has values for? */
 static bool
-is_key(const DgBatch *batch, Relation index)
+is_key(const DgBatch *batch, Relation rel, Relation index)
 {
 	Form_pg_index form = index->rd_index;
 
 	return (form->indisunique || form->indisexclusion) && form->indisvalid &&
-		has_columns_of(batch, index);
+		has_columns_of(batch, rel, index);
 }
 
 /* Does the batch have all columns of an index, those in expressions too? */
 static bool
-has_columns_of(const DgBatch *batch, Relation index)
+has_columns_of(const DgBatch *batch, Relation rel, Relation index)
 {
 	Form_pg_index form = index->rd_index;
 	Bitmapset  *used = NULL;
@@ -102,7 +192,7 @@ has_columns_of(const DgBatch *batch, Relation index)
 
 	for (int i = 0; i < form->indnkeyatts; i++)
 	{
-		if (form->indkey.values[i] > 0 && !dg_batch_has_column(batch, form->indkey.values[i]))
+		if (form->indkey.values[i] > 0 && !has_column(batch, rel, form->indkey.values[i]))
 			return false;
 	}
 	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &used);
@@ -112,12 +202,22 @@ has_columns_of(const DgBatch *batch, Relation index)
 		return false;
 	while ((member = bms_next_member(used, member)) >= 0)
 	{
-		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum <= 0 || !dg_batch_has_column(batch, attnum))
+		if (!has_column(batch, rel, member + FirstLowInvalidHeapAttributeNumber))
 			return false;
 	}
 	return true;
+}
+
+/* Has the batch a column of the target, or of a partition, which may number it otherwise? */
+static bool
+has_column(const DgBatch *batch, Relation rel, AttrNumber attnum)
+{
+	if (attnum <= 0)
+		return false;
+	if (RelationGetRelid(rel) != batch->target->relid)
+		attnum = get_attnum(batch->target->relid,
+							NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
+	return dg_batch_has_column(batch, attnum);
 }
 
 /* Column i (from 1) of an index, or its expression, as SQL writes it */
@@ -143,36 +243,45 @@ key_text(Relation index)
 	return buf.data;
 }
 
-/* The query that finds the ordinals of rows whose key is taken */
+/*
+ * The query that finds the ordinals of rows whose key is taken; by_batch: by other
+ * rows of the batch too.
+ */
 static char *
-taken_query(const DgBatch *batch, Relation index)
+taken_query(const DgBatch *batch, Relation rel, Relation index, bool by_batch)
 {
 	StringInfoData buf;
 	StringInfoData own_row;
 	StringInfoData first;
+	bool		whole = RelationGetRelid(rel) == batch->target->relid;
 
 	initStringInfo(&buf);
 	initStringInfo(&own_row);
 	initStringInfo(&first);
 	appendStringInfo(&first, "%s AS dg_n", quote_identifier(batch->ordinal));
-	append_own_row(&first, NULL, batch, false);
+	append_own_row(&first, NULL, batch, false, by_batch);
 	appendStringInfoString(&buf, "SELECT DISTINCT dg_e.dg_n FROM (");
-	append_side(&buf, index, first.data, batch->name);
+	append_side(&buf, index, first.data, batch->name, whole ? NULL : partition_condition(rel));
 	appendStringInfoString(&buf, ") AS dg_e, (");
 	resetStringInfo(&first);
 	appendStringInfoString(&first, "true AS dg_t");
-	append_own_row(&first, &own_row, batch, true);
+	append_own_row(&first, &own_row, batch, true, by_batch);
 	append_side(&buf, index, first.data,
-				psprintf("%s%s", batch->target->partitioned ? "" : "ONLY ", batch->target->name));
+				psprintf("%s%s", batch->target->partitioned ? "" : "ONLY ",
+						 dg_qualified_name(RelationGetRelid(rel))), NULL);
 	appendStringInfoString(&buf, ") AS dg_t WHERE ");
 	append_match(&buf, index);
 	appendStringInfoString(&buf, own_row.data);
 	return buf.data;
 }
 
-/* One side of the join: the index's columns as dg_k1, dg_k2, ... */
+/*
+ * One side of the join: the index's columns as dg_k1, dg_k2, ...; of the rows,
+ * dg_p, that meet a condition, if there is one.
+ */
 static void
-append_side(StringInfo buf, Relation index, const char *first, const char *from)
+append_side(StringInfo buf, Relation index, const char *first, const char *from,
+			const char *condition)
 {
 	bool		isnull;
 	Datum		predicate = SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
@@ -181,9 +290,9 @@ append_side(StringInfo buf, Relation index, const char *first, const char *from)
 	appendStringInfo(buf, "SELECT %s", first);
 	for (int i = 1; i <= index->rd_index->indnkeyatts; i++)
 		appendStringInfo(buf, ", %s AS dg_k%d", index_column(index, i), i);
-	appendStringInfo(buf, " FROM %s", from);
+	appendStringInfo(buf, " FROM %s AS dg_p WHERE %s", from, condition ? condition : "true");
 	if (!isnull)
-		appendStringInfo(buf, " WHERE %s",
+		appendStringInfo(buf, " AND (%s)",
 						 TextDatumGetCString(DirectFunctionCall2(pg_get_expr, predicate,
 																 ObjectIdGetDatum(index->rd_index->indrelid))));
 }
@@ -231,42 +340,50 @@ index_operators(Relation index)
 }
 
 /*
- * For changed keys: the row itself does not take its key.  Appends to the
- * SELECT list of one side the key that the row has now, as dg_o1, dg_o2, ...,
- * and to match, if given, the condition that leaves it out.
+ * For changed keys: the row itself does not take its key, nor do other rows of
+ * the batch unless by_batch.  Appends to the SELECT list of one side the key that
+ * the row has now, as dg_o0, dg_o1, ..., and to match, if given, the condition that
+ * leaves those rows out.
  */
 static void
-append_own_row(StringInfo select, StringInfo match, const DgBatch *batch, bool table_side)
+append_own_row(StringInfo select, StringInfo match, const DgBatch *batch, bool table_side,
+			   bool by_batch)
 {
 	if (batch->kind != DG_BATCH_KEY)
 		return;
 	for (int i = 0; i < batch->ncolumns; i++)
+		appendStringInfo(select, ", %s AS dg_o%d",
+						 quote_identifier(table_side ? batch->columns[i]->name : batch->new_names[i]), i);
+	if (match == NULL)
+		return;
+	if (by_batch)
+		appendStringInfoString(match, " AND NOT (true");
+	else
 	{
-		DgTargetColumn *column = batch->columns[i];
+		appendStringInfo(match, " AND NOT EXISTS (SELECT FROM %s AS dg_m WHERE ", batch->name);
+		dg_setback_wanted(match, batch, psprintf("dg_m.%s", quote_identifier(batch->ordinal)));
+	}
+	for (int i = 0; i < batch->ncolumns; i++)
+	{
+		Oid			type = batch->columns[i]->typid;
+		char	   *now = by_batch ? psprintf("dg_e.dg_o%d", i) : psprintf("dg_m.%s", batch->new_names[i]);
 		Oid			operator;
 
-		appendStringInfo(select, ", %s AS dg_o%d",
-						 quote_identifier(table_side ? column->name : batch->new_names[i]), i);
-		if (match == NULL)
-			continue;
-		appendStringInfoString(match, i == 0 ? " AND NOT (" : " AND ");
-		if (dg_column_operator(column->typid, column->typid, &operator))
-			appendStringInfo(match, "(dg_t.dg_o%d %s dg_e.dg_o%d OR ", i,
-							 dg_operator_sql(operator), i);
-		else
-			appendStringInfoChar(match, '(');
-		appendStringInfo(match, "(dg_t.dg_o%d IS NULL AND dg_e.dg_o%d IS NULL))", i, i);
-	}
-	if (match)
+		appendStringInfo(match, " AND ((dg_t.dg_o%d IS NULL AND %s IS NULL)", i, now);
+		if (dg_column_operator(type, type, &operator))
+			appendStringInfo(match, " OR dg_t.dg_o%d %s %s", i, dg_operator_sql(operator), now);
 		appendStringInfoChar(match, ')');
+	}
+	appendStringInfoChar(match, ')');
 }
 
-/* Run the query and mark what it finds */
-static void
+/* Run the query and mark the wanted rows that it finds; returns how many it finds */
+static uint64
 mark_taken(DgBatch *batch, const char *query, DgRowState state)
 {
 	SPIPlanPtr	plan = SPI_prepare(query, 0, NULL);
 	int			result;
+	uint64		found;
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -275,19 +392,21 @@ mark_taken(DgBatch *batch, const char *query, DgRowState state)
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	if (batch->taken == NULL)
-		batch->taken = MemoryContextAllocExtended(batch->context, Max(batch->nrows, 1),
+		batch->taken = MemoryContextAllocExtended(batch->context, sizeof(uint16) * Max(batch->nrows, 1),
 												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	found = SPI_processed;
+	for (uint64 i = 0; i < found; i++)
 	{
 		bool		isnull;
 		int64		n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
 													SPI_tuptable->tupdesc, 1, &isnull));
 
-		if (batch->state[n - 1] != DG_ROW_WANTED)
+		if (batch->state[n - 1] != DG_ROW_WANTED || state == DG_ROW_WANTED)
 			continue;
 		batch->state[n - 1] = state;
-		batch->taken[n - 1] = Min(list_length(batch->taken_keys), PG_UINT8_MAX);
+		batch->taken[n - 1] = Min(list_length(batch->taken_keys), PG_UINT16_MAX);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	SPI_freeplan(plan);
+	return found;
 }
