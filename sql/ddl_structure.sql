@@ -105,8 +105,23 @@ SET search_path = dg_structure;
 \pset tuples_only on
 \set VERBOSITY terse
 
+-- our functions for event triggers are for events of their own
+\c - :super
+\set VERBOSITY default
+CREATE EVENT TRIGGER dg_structure_e ON table_rewrite EXECUTE FUNCTION delete_guard._ddl_start();
+CREATE TABLE dg_structure.rewritten (id int);
+ALTER TABLE dg_structure.rewritten ALTER id TYPE bigint;  -- fails
+DROP EVENT TRIGGER dg_structure_e;
+\c - regress_dg_owner
+SET client_min_messages = warning;
+SET search_path = dg_structure;
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+
 -- a composite type that a key is made of loses no part
-CREATE TYPE ct AS (a int, b int, unused int);
+CREATE DOMAIN part AS int;
+CREATE TYPE ct AS (a int, b part, unused int);
 CREATE TYPE outer_ct AS (c ct[], n int);
 CREATE DOMAIN ct_domain AS ct;
 CREATE TABLE row_type (a int, b int);
@@ -117,7 +132,7 @@ CREATE TABLE kr (k_id ct REFERENCES k);
 INSERT INTO k VALUES ('(1,2,)'), ('(1,3,)');
 SELECT delete_guard.protect(t) FROM unnest(ARRAY['k', 'k2', 'k3']::regclass[]) AS t \g /dev/null
 SELECT dg_test.ddl(s) FROM unnest(ARRAY['ALTER TYPE ct DROP ATTRIBUTE b', 'ALTER TYPE ct DROP ATTRIBUTE unused CASCADE', 'ALTER TYPE outer_ct DROP ATTRIBUTE n',
-    'ALTER TABLE row_type DROP COLUMN b', 'ALTER TYPE ct RENAME ATTRIBUTE a TO z', 'ALTER TYPE ct DROP ATTRIBUTE IF EXISTS nothing']) AS s;
+    'ALTER TABLE row_type DROP COLUMN b', 'ALTER TYPE ct RENAME ATTRIBUTE a TO z', 'ALTER TYPE ct DROP ATTRIBUTE IF EXISTS nothing', 'DROP DOMAIN part', 'DROP DOMAIN part CASCADE']) AS s;
 
 \c - :super
 SET client_min_messages = warning;

@@ -104,6 +104,16 @@ DELETE FROM pg_event_trigger WHERE evtname = 'delete_guard_ddl_end';
 SELECT * FROM health;
 ROLLBACK;
 SELECT * FROM found;
+-- that are there, and for other commands or events; made again by hand
+BEGIN;
+UPDATE pg_event_trigger SET evttags = '{COMMENT}' WHERE evtname = 'delete_guard_ddl_start';
+UPDATE pg_event_trigger SET evtevent = 'table_rewrite', evtenabled = 'D' WHERE evtname = 'delete_guard_ddl_end';
+DELETE FROM pg_depend WHERE classid = 'pg_event_trigger'::regclass AND objid = (SELECT oid FROM pg_event_trigger WHERE evtname = 'delete_guard_ddl_drop') AND deptype = 'e';
+SELECT * FROM health;
+SELECT remedy FROM health \gexec
+SELECT * FROM found;
+SELECT evtname, evtevent, evtenabled, evttags FROM pg_event_trigger WHERE evtname LIKE 'delete\_guard\_%' ORDER BY 1;
+ROLLBACK;
 
 -- The extension's own functions, tables and schema
 BEGIN;
@@ -144,6 +154,39 @@ SELECT remedy FROM health \gexec
 SELECT * FROM found;
 ROLLBACK;
 
+-- triggers of another definition; no member, a child; no index; owners; columns
+BEGIN;
+UPDATE pg_trigger SET tgtype = tgtype & ~8 WHERE tgrelid = 'delete_guard.event'::regclass AND tgname = 'delete_guard_own_statement';
+UPDATE pg_trigger SET tgattr = '1' WHERE tgrelid = 'delete_guard.decision'::regclass AND tgname = 'delete_guard_own_row';
+DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = 'delete_guard.request'::regclass AND deptype = 'e';
+CREATE TABLE child (LIKE delete_guard.decision INCLUDING ALL);
+INSERT INTO pg_inherits (inhrelid, inhparent, inhseqno, inhdetachpending) VALUES ('child'::regclass, 'delete_guard.decision'::regclass, 1, false);
+UPDATE pg_class SET relname = 'elsewhere' WHERE oid = 'delete_guard.attempt_fingerprint'::regclass;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'delete_guard.decision_request'::regclass;
+UPDATE pg_proc SET proowner = 'regress_dg_dora'::regrole WHERE oid = 'delete_guard.unprotect(regclass)'::regprocedure;
+UPDATE pg_namespace SET nspowner = 'regress_dg_dora'::regrole WHERE nspname = 'delete_guard';
+GRANT INSERT (role), UPDATE (role, table_id) ON delete_guard.approver TO regress_dg_dora;
+SELECT severity, subject, problem, replace(remedy, quote_ident(:'super'), 'the owner') AS remedy FROM health;
+\set ECHO errors
+SELECT remedy FROM health WHERE subject NOT LIKE 'index%' AND problem NOT LIKE 'has a child%' \gexec
+\set ECHO all
+SELECT * FROM found;
+ROLLBACK;
+-- the owner of the tables is what is wrong
+BEGIN;
+UPDATE pg_class SET relowner = 'regress_dg_dora'::regrole WHERE oid = 'delete_guard.event'::regclass;
+SELECT severity, subject, replace(problem, quote_ident(:'super'), 'the owner') AS problem FROM health WHERE problem LIKE 'belongs%';
+ROLLBACK;
+-- triggers that no registered table accounts for
+BEGIN;
+CALL dg_test.own_triggers('delete_guard.protected_table', 'D');
+DELETE FROM delete_guard.protected_table WHERE table_id = 'parts'::regclass;
+CALL dg_test.own_triggers('delete_guard.protected_table', 'A');
+SELECT * FROM health;
+SELECT delete_guard.protect('parts', 'log');
+SELECT * FROM found;
+ROLLBACK;
+
 -- Approvers
 SELECT delete_guard.add_approver('regress_dg_dora');
 ALTER ROLE regress_dg_dora NOLOGIN;
@@ -173,8 +216,11 @@ BEGIN;
 SELECT delete_guard.protect('plain');
 SELECT * FROM found;
 ROLLBACK;
--- settings of a role, and of a role here
-ALTER ROLE regress_dg_alice SET session_replication_role = replica;
+-- settings of a role, of all roles and of the database
+ALTER ROLE ALL SET session_replication_role = replica;
+SELECT * FROM health;
+SELECT remedy FROM health \gexec
+ALTER ROLE regress_dg_alice SET session_replication_role = 'REPLICA';
 SELECT * FROM health;
 SELECT remedy FROM health \gexec
 SELECT * FROM found;

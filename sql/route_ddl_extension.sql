@@ -24,7 +24,20 @@ SELECT regexp_replace(s, '\n.*', ''), dg_test.ddl(s) FROM unnest(ARRAY[
     'CREATE RULE r AS ON INSERT TO delete_guard.event DO INSTEAD NOTHING', 'CREATE INDEX ON delete_guard.event (person)',
     'CREATE TRIGGER t BEFORE INSERT ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
     'ALTER TABLE delete_guard.event RENAME TO x', 'ALTER TABLE delete_guard.event SET SCHEMA public', 'CREATE POLICY p ON delete_guard.event USING (false)',
-    'ALTER SEQUENCE delete_guard.event_id RESTART',
+    'ALTER SEQUENCE delete_guard.event_id RESTART', 'DROP INDEX delete_guard.attempt_fingerprint', 'DROP INDEX IF EXISTS delete_guard.event_pkey, delete_guard.decision_request CASCADE',
+    'ALTER INDEX delete_guard.request_fingerprint RENAME TO x', 'ALTER INDEX delete_guard.request_fingerprint SET (fillfactor = 50)',
+    'CREATE TABLE child () INHERITS (delete_guard.decision)', 'CREATE SCHEMA dg_child CREATE TABLE child () INHERITS (delete_guard.approver)',
+    -- what puts back what the extension has made is free
+    'ALTER TABLE delete_guard.event ENABLE ALWAYS TRIGGER delete_guard_own_row', 'ALTER TABLE delete_guard.event ENABLE ALWAYS TRIGGER delete_guard_own_row, DISABLE TRIGGER delete_guard_own_statement',
+    'ALTER TABLE delete_guard.event ENABLE TRIGGER delete_guard_own_row',
+    'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own()',
+    'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW WHEN (false) EXECUTE FUNCTION delete_guard._guard_own()',
+    'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own()',
+    'CREATE OR REPLACE FUNCTION delete_guard._guard_rows() RETURNS trigger LANGUAGE c AS ''$libdir/delete_guard'', ''delete_guard_guard_rows''',
+    'CREATE OR REPLACE FUNCTION delete_guard._guard_rows() RETURNS trigger LANGUAGE c AS ''$libdir/delete_guard'', ''delete_guard_guard_end''',
+    'CREATE OR REPLACE FUNCTION delete_guard._guard_rows() RETURNS trigger LANGUAGE c SECURITY DEFINER AS ''$libdir/delete_guard'', ''delete_guard_guard_rows''',
+    'ALTER TABLE delete_guard.event OWNER TO regress_dg_alice', format('ALTER TABLE delete_guard.event OWNER TO %I', current_user),
+    'ALTER EXTENSION delete_guard ADD FUNCTION delete_guard._guard_rows()',
     -- what is for the administrator to do
     'GRANT SELECT ON delete_guard.audit_log TO regress_dg_bob', 'ALTER EXTENSION delete_guard UPDATE',
     'ANALYZE delete_guard.event', 'REINDEX TABLE delete_guard.event', 'COMMENT ON TABLE delete_guard.event IS ''x''']) AS s;
@@ -36,4 +49,8 @@ CALL dg_test.release('dg_self');
 ALTER EVENT TRIGGER delete_guard_ddl_start DISABLE;
 ALTER EVENT TRIGGER delete_guard_ddl_start ENABLE ALWAYS;
 ALTER FUNCTION delete_guard._ddl_start() COST 1;
+-- but no children of own tables: their rows would be read as ours
+CREATE TABLE child () INHERITS (delete_guard.decision);  -- fails
+CREATE TABLE child (LIKE delete_guard.decision);
+ALTER TABLE child INHERIT delete_guard.decision;  -- fails
 DROP SCHEMA dg_self CASCADE;

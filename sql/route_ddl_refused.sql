@@ -71,6 +71,12 @@ SELECT dg_test.ddl('ALTER TABLE part DETACH PARTITION part_2');
 SELECT dg_test.ddl('ALTER TABLE part DETACH PARTITION part_1');
 SELECT dg_test.ddl('ALTER TABLE part_1 DETACH PARTITION part_1_1');
 SELECT dg_test.ddl('ALTER TABLE part DETACH PARTITION part_2 CONCURRENTLY');
+-- the hint names what can be approved, and no request is opened
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+ALTER TABLE part DETACH PARTITION part_2 CONCURRENTLY;  -- fails
+SELECT delete_guard.request_change('part', 'ALTER TABLE part DETACH PARTITION part_2 CONCURRENTLY');  -- fails
+\set VERBOSITY terse
 SELECT dg_test.ddl('ALTER TABLE part DETACH PARTITION part_2 FINALIZE');
 SELECT dg_test.ddl('ALTER TABLE child NO INHERIT parent');
 -- route 56: DROP of a partition or a child

@@ -105,9 +105,13 @@ before_drop_relation(Oid relid, int attnum, int flags)
 {
 	Oid			table_id = dg_guarded_by(relid);
 	Oid			indexed;
+	ListCell   *lc;
 
 	if (attnum != 0)
 		dg_ddl_lost_column(relid, attnum);
+	/* keys of the relation's row type lose a part */
+	foreach(lc, attnum != 0 ? dg_guarded_typed(get_rel_type_id(relid)) : NIL)
+		dg_ddl_reach(lfirst_oid(lc), RelationRelationId, relid, attnum);
 	if (OidIsValid(table_id))
 	{
 		if (attnum == 0 || dg_is_key_column(relid, attnum))
@@ -177,7 +181,7 @@ after_create(Oid class_id, Oid object)
 				dg_ddl_reach(table_id, class_id, object, 0);
 			break;
 		case ProcedureRelationId:
-			if (own_object_concerns(class_id, object))
+			if (own_object_concerns(class_id, object) && !dg_function_intact(object))
 				dg_ddl_reach(InvalidOid, class_id, object, 0);
 			break;
 		default:

@@ -381,12 +381,20 @@ refuse_change(const DgChange *change, const char *problems)
 	event.table_id = change->table_id;
 	event.row_count = -1;
 	event.details = event_details(change, true);
-	dg_request_values_change(change->operation, change->table_id, change->action, change->objects, NULL,
-							 approvals_needed(change), values, isnull);
-	receipt = dg_request_record_attempt(&event, NULL, values, isnull, true);
 	initStringInfo(&hint);
-	dg_append_approval_hint(&hint, "do this", change->operation, change->table_id,
-							&receipt, "request_change");
+	if (change->instead)
+	{
+		(void) dg_record_attempt(&event, change->action, false);
+		appendStringInfoString(&hint, change->instead);
+	}
+	else
+	{
+		dg_request_values_change(change->operation, change->table_id, change->action, change->objects, NULL,
+								 approvals_needed(change), values, isnull);
+		receipt = dg_request_record_attempt(&event, NULL, values, isnull, true);
+		dg_append_approval_hint(&hint, "do this", change->operation, change->table_id,
+								&receipt, "request_change");
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 name == NULL ?

@@ -25,6 +25,8 @@ typedef struct DgChange
 	bool		free_without_approver;	/* settings are free to change while
 										 * no approver exists; DDL is not */
 	const char *details;		/* more for the event, a JSON object; or NULL */
+	const char *instead;		/* if no approval can be used for it: a hint what
+								 * can be done instead; or NULL */
 } DgChange;
 
 #define DG_OPERATION_DDL "ddl"

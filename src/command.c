@@ -60,7 +60,9 @@ static void alter_table(DgDdl *ddl, AlterTableStmt *stmt, Oid relid);
 static char *alter_table_text(DgDdl *ddl, AlterTableStmt *stmt, Oid relid, List **concerns, Oid table_id);
 static char *alter_table_objects(DgDdl *ddl, AlterTableStmt *stmt, Oid relid);
 static char *clause_object(AlterTableCmd *cmd, Oid relid);
-static List *own_table_concerns(const AlterTableCmd *cmd);
+static List *own_table_concerns(DgDdl *ddl, const AlterTableCmd *cmd);
+static bool is_own_table_trigger(const char *name);
+static bool makes_own_table_trigger(const CreateTrigStmt *stmt, Oid function);
 static bool is_loading(AlterTableType subtype);
 static List *clause_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static List *column_concerns(DgDdl *ddl, AlterTableType subtype, const char *name, Oid relid);
@@ -137,6 +139,11 @@ dg_ddl_action(const char *command, Oid table_id)
 	{
 		DgDdlChange *change = lfirst(lc);
 
+		if (change->table_id == table_id && ddl->instead)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("no approval can be used for this command"),
+					 errhint("%s", ddl->instead)));
 		if (change->table_id == table_id)
 			return change;
 	}
@@ -180,6 +187,9 @@ classify(DgDdl *ddl, Node *parsetree, Oid relid)
 		case T_IndexStmt:
 			on_own_relation(ddl, parsetree, ((IndexStmt *) parsetree)->relation);
 			break;
+		case T_AlterSeqStmt:
+			on_own_relation(ddl, parsetree, ((AlterSeqStmt *) parsetree)->sequence);
+			break;
 		case T_CreatePolicyStmt:
 			on_own_relation(ddl, parsetree, ((CreatePolicyStmt *) parsetree)->table);
 			break;
@@ -220,7 +230,7 @@ alter_table(DgDdl *ddl, AlterTableStmt *stmt, Oid relid)
 	{
 		List	  **concern = &concerns[foreach_current_index(lc)];
 
-		*concern = own ? own_table_concerns(lfirst_node(AlterTableCmd, lc)) :
+		*concern = own ? own_table_concerns(ddl, lfirst_node(AlterTableCmd, lc)) :
 			clause_concerns(ddl, lfirst_node(AlterTableCmd, lc), relid);
 		tables = list_concat_unique_oid(tables, *concern);
 		if (!own)
@@ -359,11 +369,27 @@ clause_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 	return OidIsValid(table_id) ? list_make1_oid(table_id) : NIL;
 }
 
-/* What a clause on one of our own tables concerns: all */
+/*
+ * What a clause on one of our own tables concerns: all, unless it puts back what
+ * the extension has made
+ */
 static List *
-own_table_concerns(const AlterTableCmd *cmd)
+own_table_concerns(DgDdl *ddl, const AlterTableCmd *cmd)
 {
-	return is_loading(cmd->subtype) ? NIL : list_make1_oid(InvalidOid);
+	bool		mending = (cmd->subtype == AT_EnableAlwaysTrig && is_own_table_trigger(cmd->name)) ||
+		(cmd->subtype == AT_ChangeOwner &&
+		 get_rolespec_oid(cmd->newowner, true) == dg_extension_owner());
+
+	ddl->mending |= mending;
+	return mending || is_loading(cmd->subtype) ? NIL : list_make1_oid(InvalidOid);
+}
+
+/* Is this the name of a trigger that the extension makes on its tables? */
+static bool
+is_own_table_trigger(const char *name)
+{
+	return strcmp(name, "delete_guard_own_statement") == 0 ||
+		strcmp(name, "delete_guard_own_row") == 0;
 }
 
 /*
@@ -452,6 +478,8 @@ clause_effects(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 		case AT_DetachPartition:
 		case AT_DetachPartitionFinalize:
 			other = dg_range_relation(((PartitionCmd *) cmd->def)->name);
+			if (((PartitionCmd *) cmd->def)->concurrent)
+				ddl->instead = "An approval is used in a transaction block, where DETACH PARTITION ... CONCURRENTLY cannot run.  Ask for DETACH PARTITION without CONCURRENTLY.";
 			if (OidIsValid(other))
 				ddl->released = list_append_unique_oid(ddl->released, other);
 			break;
@@ -533,6 +561,8 @@ drop_concerns(DropStmt *stmt, Node *object)
 			break;
 		case OBJECT_INDEX:
 			relid = dg_range_relation(makeRangeVarFromNameList(castNode(List, object)));
+			if (OidIsValid(relid) && is_own_relation(relid) && may_drop(relid))
+				return list_make1_oid(InvalidOid);
 			/* CONCURRENTLY is refused as such, by access.c */
 			if (OidIsValid(relid) && !stmt->concurrent && may_drop(relid) &&
 				dg_is_key_index(relid, &relid))
@@ -678,16 +708,30 @@ create_trigger(DgDdl *ddl, CreateTrigStmt *stmt)
 
 	if (!OidIsValid(relid) || pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
 		return;
-	if (is_own_relation(relid))
+	function = LookupFuncName(stmt->funcname, 0, NULL, true);
+	if (is_own_relation(relid) && !makes_own_table_trigger(stmt, function))
 		add_change(&ddl->changes, InvalidOid, dg_trigger_text(stmt, relid), relation_number(relid));
 	if (!dg_is_trigger_name(stmt->trigname) || !OidIsValid(dg_guarded_by(relid)))
 		return;
-	function = LookupFuncName(stmt->funcname, 0, NULL, true);
 	if (OidIsValid(get_trigger_oid(relid, stmt->trigname, true)) ? stmt->replace :
 		!dg_is_own_function(function))
 		add_change(&ddl->changes, dg_guarded_by(relid), dg_trigger_text(stmt, relid),
 				   psprintf("%s%s", relation_number(relid),
 							dg_object_number(ProcedureRelationId, function, 0)));
+}
+
+/* Is this what the extension makes on its own tables? */
+static bool
+makes_own_table_trigger(const CreateTrigStmt *stmt, Oid function)
+{
+	int			events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+
+	return is_own_table_trigger(stmt->trigname) && dg_is_own_function(function) &&
+		strcmp(get_func_name(function), "_guard_own") == 0 &&
+		stmt->row == (strcmp(stmt->trigname, "delete_guard_own_row") == 0) &&
+		stmt->timing == TRIGGER_TYPE_BEFORE && !stmt->isconstraint &&
+		stmt->events == (stmt->row ? events : events | TRIGGER_TYPE_TRUNCATE) &&
+		stmt->whenClause == NULL && stmt->columns == NIL;
 }
 
 /* CREATE RULE */
@@ -760,12 +804,18 @@ depends_on_extension(DgDdl *ddl, AlterObjectDependsStmt *stmt)
 static void
 extension_contents(DgDdl *ddl, AlterExtensionContentsStmt *stmt)
 {
+	const char *object = dg_object_text(stmt->objtype, stmt->object);
+
 	if (get_extension_oid(stmt->extname, true) != dg_own_extension() || !superuser())
+		return;
+	/* what lacks its membership gets it back */
+	if (stmt->action > 0 &&
+		strncmp(object, stmt->objtype == OBJECT_EVENT_TRIGGER ? "delete_guard_" : "delete_guard.",
+				strlen("delete_guard.")) == 0)
 		return;
 	add_change(&ddl->changes, InvalidOid,
 			   psprintf("ALTER EXTENSION %s %s %s", quote_identifier(stmt->extname),
-						stmt->action < 0 ? "DROP" : "ADD",
-						dg_object_text(stmt->objtype, stmt->object)), "");
+						stmt->action < 0 ? "DROP" : "ADD", object), "");
 }
 
 /* ALTER EVENT TRIGGER that switches one of ours off or to another state */

@@ -24,6 +24,9 @@ typedef struct DgDdl
 {
 	bool		before;			/* has the command yet to run? */
 	bool		loading;		/* is it a part of a restore that may be? */
+	const char *instead;		/* hint, if it cannot run in a transaction block, and so
+								 * no approval can be used for it; else NULL */
+	bool		mending;		/* does it put back what the extension has made? */
 	List	   *changes;		/* DgDdlChange: need a verdict */
 	List	   *notes;			/* DgDdlChange: allowed and recorded */
 	List	   *loosen;			/* tables whose key triggers name a column that

@@ -44,10 +44,12 @@
 
 #include "arm.h"
 #include "armcheck.h"
+#include "ask.h"
 #include "catalog.h"
 #include "ddlstate.h"
 #include "ddltext.h"
 #include "guarded.h"
+#include "policy.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -63,9 +65,12 @@ PG_FUNCTION_INFO_V1(delete_guard_ddl_end);
 static Oid	latest_relid = InvalidOid;
 static Oid	latest_judged = InvalidOid; /* protected table that it was judged for */
 
-static EventTriggerData *event_of_call(FunctionCallInfo fcinfo, const char *function);
+static EventTriggerData *event_of_call(FunctionCallInfo fcinfo, const char *function,
+									   const char *event);
 static void make_way(Oid relid, bool deletes);
 static void forget_table(Oid relid);
+static bool adds_parents(Node *parsetree);
+static void refuse_heirs(void);
 static void judge_again(Node *parsetree);
 static void follow_structure(Node *parsetree);
 static void arm_added(Node *parsetree, Oid relid, Oid root);
@@ -82,7 +87,7 @@ static List *relations_of_command(void);
 Datum
 delete_guard_ddl_start(PG_FUNCTION_ARGS)
 {
-	Node	   *parsetree = event_of_call(fcinfo, "_ddl_start")->parsetree;
+	Node	   *parsetree = event_of_call(fcinfo, "_ddl_start", "ddl_command_start")->parsetree;
 	DgDdlCommand *command;
 	MemoryContext old;
 	ListCell   *lc;
@@ -114,15 +119,19 @@ delete_guard_ddl_start(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* The event that a function is called for; an error if it is called by hand */
+/*
+ * The event that a function is called for; an error if it is called by hand, or
+ * for an event that it is not made for.
+ */
 static EventTriggerData *
-event_of_call(FunctionCallInfo fcinfo, const char *function)
+event_of_call(FunctionCallInfo fcinfo, const char *function, const char *event)
 {
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo) ||
+		strcmp(((EventTriggerData *) fcinfo->context)->event, event) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"delete_guard.%s\" must be called by an event trigger",
-						function)));
+				 errmsg("function \"delete_guard.%s\" must be called by an event trigger for %s",
+						function, event)));
 	return (EventTriggerData *) fcinfo->context;
 }
 
@@ -145,7 +154,7 @@ delete_guard_ddl_drop(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
-	(void) event_of_call(fcinfo, "_ddl_drop");
+	(void) event_of_call(fcinfo, "_ddl_drop", "sql_drop");
 	if (!dg_ddl_is_our_business())
 		PG_RETURN_NULL();
 	foreach(lc, dg_gone_tables())
@@ -191,12 +200,14 @@ forget_table(Oid relid)
 Datum
 delete_guard_ddl_end(PG_FUNCTION_ARGS)
 {
-	Node	   *parsetree = event_of_call(fcinfo, "_ddl_end")->parsetree;
+	Node	   *parsetree = event_of_call(fcinfo, "_ddl_end", "ddl_command_end")->parsetree;
 	DgDdlCommand *command;
 	ListCell   *lc;
 
 	if (!dg_ddl_is_our_business())
 		PG_RETURN_NULL();
+	if (adds_parents(parsetree) && OidIsValid(dg_own_extension()))
+		refuse_heirs();
 	if (dg_guarded_tables() != NIL)
 	{
 		judge_again(parsetree);
@@ -216,6 +227,65 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 	else if (IsA(parsetree, AlterTableStmt) && OidIsValid(latest_relid))
 		put_released(dg_command_classify(parsetree, latest_relid)->released);
 	PG_RETURN_NULL();
+}
+
+/* Does a command make inheritance children? */
+static bool
+adds_parents(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (IsA(parsetree, CreateStmt) || IsA(parsetree, CreateForeignTableStmt))
+		return ((CreateStmt *) parsetree)->inhRelations != NIL;
+	if (IsA(parsetree, CreateSchemaStmt))
+	{
+		foreach(lc, ((CreateSchemaStmt *) parsetree)->schemaElts)
+		{
+			if (adds_parents(lfirst(lc)))
+				return true;
+		}
+	}
+	if (IsA(parsetree, AlterTableStmt))
+	{
+		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+		{
+			if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddInherit)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Refuse children of our own tables: their rows would be read as ours, and
+ * anybody who owns them could write them.
+ */
+static void
+refuse_heirs(void)
+{
+	ListCell   *lc;
+	ListCell   *ac;
+
+	foreach(lc, relations_of_command())
+	{
+		foreach(ac, dg_ancestors(lfirst_oid(lc)))
+		{
+			DgEvent		event = {0};
+
+			if (lfirst_oid(ac) == lfirst_oid(lc) ||
+				!dg_is_own_object(RelationRelationId, lfirst_oid(ac)))
+				continue;
+			event.operation = "own tables";
+			event.outcome = DG_OUTCOME_BLOCKED;
+			event.table_id = lfirst_oid(ac);
+			event.row_count = -1;
+			dg_record_attempt(&event, "inherit from", false);
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("table \"%s\" cannot inherit from table \"%s\" of delete_guard",
+							get_rel_name(lfirst_oid(lc)), get_rel_name(lfirst_oid(ac)))));
+		}
+	}
 }
 
 /*

@@ -159,6 +159,7 @@ dg_ddl_ask(Oid table_id, const char *action, const char *objects)
 	change.operation = DG_OPERATION_DDL;
 	change.action = action;
 	change.objects = objects;
+	change.instead = command->ddl ? command->ddl->instead : NULL;
 	if (!ActiveSnapshotSet())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -232,7 +233,7 @@ dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject)
 	ObjectAddress address;
 	char	   *identity;
 
-	if ((command->ddl && command->ddl->loading) ||
+	if ((command->ddl && (command->ddl->loading || command->ddl->mending)) ||
 		is_permitted(command, table_id, NULL, NULL) || is_permitted(command, InvalidOid, NULL, NULL))
 		return;
 	ObjectAddressSubSet(address, class_id, object, subobject);

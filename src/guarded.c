@@ -25,12 +25,14 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_event_trigger.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
@@ -41,6 +43,7 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -70,6 +73,29 @@ dg_own_extension(void)
 	if (!OidIsValid(dg_own_relation_if_any("protected_table")))
 		return InvalidOid;
 	return get_extension_oid("delete_guard", true);
+}
+
+/*
+ * The role that owns the extension, InvalidOid if it is not in this database.
+ */
+Oid
+dg_extension_owner(void)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	Oid			result = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("delete_guard"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 /*
@@ -435,6 +461,39 @@ dg_event_trigger_intact(Oid event_trigger)
 				"delete_guard_", strlen("delete_guard_")) == 0;
 }
 
+/*
+ * Has the command under way left a function of ours as the extension has made
+ * it: the library's of that name, with the rights of whoever calls it?
+ */
+bool
+dg_function_intact(Oid function)
+{
+	Relation	rel = table_open(ProcedureRelationId, AccessShareLock);
+	HeapTuple	tuple = own_changes_seen(ProcedureRelationId, ProcedureOidIndexId,
+										 Anum_pg_proc_oid, function);
+	Form_pg_proc form;
+	bool		no_source = true;
+	bool		no_library = true;
+	bool		no_settings = true;
+	Datum		source = 0;
+	Datum		library = 0;
+	char	   *symbol = NULL;
+
+	if (tuple)
+	{
+		form = (Form_pg_proc) GETSTRUCT(tuple);
+		source = heap_getattr(tuple, Anum_pg_proc_prosrc, RelationGetDescr(rel), &no_source);
+		library = heap_getattr(tuple, Anum_pg_proc_probin, RelationGetDescr(rel), &no_library);
+		(void) heap_getattr(tuple, Anum_pg_proc_proconfig, RelationGetDescr(rel), &no_settings);
+		symbol = psprintf("delete_guard%s%s", NameStr(form->proname)[0] == '_' ? "" : "_",
+						  NameStr(form->proname));
+	}
+	table_close(rel, AccessShareLock);
+	return tuple && form->prolang == ClanguageId && !form->prosecdef && no_settings &&
+		!no_source && strcmp(TextDatumGetCString(source), symbol) == 0 &&
+		!no_library && strcmp(TextDatumGetCString(library), "$libdir/delete_guard") == 0;
+}
+
 /* A row of a catalog by number, own changes seen; NULL if it is gone */
 static HeapTuple
 own_changes_seen(Oid catalog, Oid index, AttrNumber attnum, Oid object)
@@ -464,7 +523,8 @@ dg_is_own_function(Oid function)
 }
 
 /*
- * Is this object the extension, a member of it, or its schema?
+ * Is this object the extension, a member of it, its schema, or an index of one
+ * of its tables?
  */
 bool
 dg_is_own_object(Oid class_id, Oid object)
@@ -475,6 +535,8 @@ dg_is_own_object(Oid class_id, Oid object)
 		return false;
 	if (class_id == ExtensionRelationId)
 		return object == extension;
+	if (class_id == RelationRelationId && get_rel_relkind(object) == RELKIND_INDEX)
+		object = IndexGetRelation(object, true);
 	return getExtensionOfObject(class_id, object) == extension;
 }
 

@@ -34,6 +34,7 @@ typedef struct DgGuardedKey
 } DgGuardedKey;
 
 extern Oid	dg_own_extension(void);
+extern Oid	dg_extension_owner(void);
 extern bool dg_in_own_script(void);
 extern List *dg_guarded_tables(void);
 extern List *dg_gone_tables(void);
@@ -48,6 +49,7 @@ extern bool dg_has_own_trigger(Oid relid);
 extern bool dg_own_trigger(Oid trigger, DgOwnTrigger *result);
 extern Oid	dg_rule_relation(Oid rule);
 extern bool dg_event_trigger_intact(Oid event_trigger);
+extern bool dg_function_intact(Oid function);
 extern bool dg_is_own_function(Oid function);
 extern bool dg_is_own_object(Oid class_id, Oid object);
 extern DgGuardedKey *dg_guarded_key(Oid constraint);

@@ -27,6 +27,7 @@
 
 #include "armcheck.h"
 #include "describe.h"
+#include "guarded.h"
 #include "lookup.h"
 #include "reference.h"
 #include "safely.h"
@@ -64,7 +65,8 @@ delete_guard_health(PG_FUNCTION_ARGS)
 	bool		isnull;
 
 	InitMaterializedSRF(fcinfo, 0);
-	dg_own_connect(&saved);
+	/* not the owner of the tables, which may be what is wrong */
+	dg_connect_as(dg_extension_owner(), &saved);
 	/* the view has many branches and few rows: to compile it takes longer than to run it */
 	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	put_findings(rsinfo, "SELECT severity, subject, problem, remedy FROM delete_guard._health"

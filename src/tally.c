@@ -59,7 +59,7 @@ typedef struct Marks
 	int64		folded;			/* all events up to this are folded */
 	int64		pending;		/* to be folded up to; 0 if none */
 	bool		settled;		/* no transaction can add events up to it */
-	int64		last;			/* number given out last */
+	int64		last;			/* largest number of an event that is there */
 } Marks;
 
 static Marks read_marks(void);
@@ -110,7 +110,7 @@ read_marks(void)
 	bool		isnull;
 
 	dg_own_query("SELECT f.upto, p.upto, p.horizon <= pg_snapshot_xmin(pg_current_snapshot()),"
-				 " pg_sequence_last_value('delete_guard.event_id'::regclass)"
+				 " (SELECT max(event_id) FROM delete_guard.event)"
 				 " FROM (VALUES (1)) AS one(x)"
 				 " LEFT JOIN delete_guard.tally f ON f.kind = 'folded'"
 				 " LEFT JOIN delete_guard.tally p ON p.kind = 'pending'",

@@ -43,6 +43,9 @@
 #include "steps.h"
 #include "utility.h"
 
+/* pg_database.datconnlimit of a database that is half dropped; core has a name for it from 15.4 on */
+#define DG_INVALID_DATABASE (-2)
+
 /* What a look into another database has found */
 typedef struct DgFindings
 {
@@ -64,6 +67,7 @@ static List *owners_of_guarded(void);
 static void record_reassigned(ReassignOwnedStmt *stmt, List *owners_before);
 static void judge_drop_database(DropdbStmt *stmt);
 static bool may_drop_database(Oid dboid);
+static bool is_invalid_database(Oid dboid);
 static DgFindings look_into_database(Oid dboid);
 static void run_look(Oid dboid, dsm_handle handle);
 
@@ -196,6 +200,13 @@ judge_drop_database(DropdbStmt *stmt)
 
 	if (!OidIsValid(dboid) || dboid == MyDatabaseId || !may_drop_database(dboid))
 		return;
+	if (is_invalid_database(dboid))
+	{
+		ereport(LOG,
+				(errmsg("database \"%s\" is about to be dropped by role \"%s\"; it is invalid, so whether it has protected tables is not known",
+						stmt->dbname, GetUserNameFromId(GetAuthenticatedUserId(), true))));
+		return;
+	}
 	findings = look_into_database(dboid);
 	if (!findings.looked && dg_enforce)
 		ereport(ERROR,
@@ -229,6 +240,20 @@ may_drop_database(Oid dboid)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	result = has_privs_of_role(GetUserId(), ((Form_pg_database) GETSTRUCT(tuple))->datdba);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Has a DROP DATABASE been interrupted?  Nobody can connect to what is left. */
+static bool
+is_invalid_database(Oid dboid)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dboid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_database) GETSTRUCT(tuple))->datconnlimit == DG_INVALID_DATABASE;
 	ReleaseSysCache(tuple);
 	return result;
 }

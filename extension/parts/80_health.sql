@@ -24,17 +24,54 @@ CREATE FUNCTION delete_guard._declaration_fault(name text, referenced oid) RETUR
 COMMENT ON FUNCTION delete_guard._declaration_fault(text, oid) IS
     'what keeps a declared reference from being followed';
 
-/* own relations and what they are in the extension */
+/* own relations: all that are in the schema, members of the extension or not */
 CREATE VIEW delete_guard._own_relation AS
     SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relhastriggers, e.extowner,
-           c.oid::regclass AS name
+           c.oid::regclass AS name, d.objid IS NOT NULL AS is_member
     FROM pg_catalog.pg_extension e
-         JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::regclass
-              AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_catalog.pg_class'::regclass
-         JOIN pg_catalog.pg_class c ON c.oid = d.objid
+         JOIN pg_catalog.pg_class c ON c.relnamespace = 'delete_guard'::regnamespace
+         LEFT JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::regclass
+              AND d.refobjid = e.oid AND d.deptype = 'e'
+              AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
     WHERE e.extname = 'delete_guard' AND c.relkind IN ('r', 'S', 'v');
 COMMENT ON VIEW delete_guard._own_relation IS
-    'tables, sequences and views of the extension';
+    'tables, sequences and views in the schema of the extension';
+
+/* what the extension has made of triggers and indexes on its tables */
+CREATE VIEW delete_guard._own_trigger AS
+    SELECT r.oid AS relid, x.name, t.oid, t.tgenabled,
+           t.tgtype = x.type AND t.tgfoid = to_regproc('delete_guard._guard_own') AND t.tgqual IS NULL
+           AND t.tgattr = '' AND NOT t.tgdeferrable AS is_intact,
+           format('CREATE OR REPLACE TRIGGER %I BEFORE INSERT OR UPDATE OR DELETE%s ON %s FOR EACH %s EXECUTE FUNCTION delete_guard._guard_own();',
+                  x.name, CASE x.level WHEN 'STATEMENT' THEN ' OR TRUNCATE' ELSE '' END, r.name, x.level) AS statement
+    FROM delete_guard._own_relation r
+         CROSS JOIN (VALUES ('delete_guard_own_statement'::name, 'STATEMENT', 62), ('delete_guard_own_row', 'ROW', 31)) AS x(name, level, type)
+         LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND t.tgname = x.name
+    WHERE r.relkind = 'r' AND to_regproc('delete_guard._guard_own') IS NOT NULL;
+COMMENT ON VIEW delete_guard._own_trigger IS
+    'triggers on the tables of the extension, as they should be and as they are';
+
+CREATE VIEW delete_guard._own_index AS
+    SELECT v.name, v.statement, i.indexrelid IS NOT NULL AS is_there,
+           coalesce(i.indisvalid AND i.indisready AND i.indislive, false) AS is_valid
+    FROM (VALUES
+        ('event_pkey', 'ALTER TABLE delete_guard.event ADD PRIMARY KEY (event_id);'),
+        ('event_rows_pkey', 'ALTER TABLE delete_guard.event_rows ADD PRIMARY KEY (event_id, part, first_row);'),
+        ('request_pkey', 'ALTER TABLE delete_guard.request ADD PRIMARY KEY (request_id);'),
+        ('decision_pkey', 'ALTER TABLE delete_guard.decision ADD PRIMARY KEY (decision_id);'),
+        ('protected_table_pkey', 'ALTER TABLE delete_guard.protected_table ADD PRIMARY KEY (table_id);'),
+        ('declared_reference_pkey', 'ALTER TABLE delete_guard.declared_reference ADD PRIMARY KEY (name);'),
+        ('approver_pkey', 'ALTER TABLE delete_guard.approver ADD PRIMARY KEY (role, table_id);'),
+        ('tally_pkey', 'ALTER TABLE delete_guard.tally ADD PRIMARY KEY (kind);'),
+        ('event_total_pkey', 'ALTER TABLE delete_guard.event_total ADD PRIMARY KEY (operation, outcome, table_name);'),
+        ('recorder_total_pkey', 'ALTER TABLE delete_guard.recorder_total ADD PRIMARY KEY (name);'),
+        ('request_fingerprint', 'CREATE INDEX request_fingerprint ON delete_guard.request (fingerprint);'),
+        ('request_expires', 'CREATE INDEX request_expires ON delete_guard.request (expires_at);'),
+        ('decision_request', 'CREATE INDEX decision_request ON delete_guard.decision (request_id);'),
+        ('attempt_fingerprint', 'CREATE INDEX attempt_fingerprint ON delete_guard.attempt (fingerprint);')) AS v(name, statement)
+         LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = to_regclass('delete_guard.' || v.name);
+COMMENT ON VIEW delete_guard._own_index IS
+    'indexes on the tables of the extension that its work rests on, and whether they are there';
 
 /* roles that may approve, and whether they can */
 CREATE VIEW delete_guard._approver_state AS
@@ -66,7 +103,9 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     SELECT 10, 'info', 'library',
            'is not preloaded, so it is loaded by the first statement that needs it',
            'ALTER SYSTEM SET shared_preload_libraries = '
-           || quote_literal(concat_ws(',', nullif(current_setting('shared_preload_libraries'), ''), 'delete_guard'))
+           || (SELECT string_agg(quote_literal(l.name), ', ' ORDER BY l.n)
+               FROM regexp_split_to_table(current_setting('shared_preload_libraries') || ',delete_guard', '[\s",]+')
+                    WITH ORDINALITY AS l(name, n) WHERE l.name <> '')
            || '; -- and restart'
     WHERE NOT 'delete_guard' = ANY (regexp_split_to_array(
               current_setting('shared_preload_libraries'), '[\s",]+'))
@@ -88,35 +127,48 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     WHERE current_setting('event_triggers', true) = 'off'
     UNION ALL
     SELECT 10, CASE s.name WHEN 'event_triggers' THEN 'error' ELSE 'warning' END,
-           concat_ws(' ', 'role ' || s.role, 'database ' || s.database),
+           coalesce(nullif(concat_ws(' ', 'role ' || s.role, 'database ' || s.database), ''), 'all roles'),
            CASE s.name WHEN 'event_triggers' THEN 'runs with event_triggers = off: DDL is not guarded'
                 ELSE 'runs with session_replication_role = replica: foreign keys are not checked' END,
            format('ALTER %s RESET %s;',
-                  CASE WHEN s.role IS NULL THEN format('DATABASE %I', s.database)
+                  CASE WHEN s.role IS NULL AND s.database IS NULL THEN 'ROLE ALL'
+                       WHEN s.role IS NULL THEN format('DATABASE %I', s.database)
                        ELSE format('ROLE %I', s.role)
                             || CASE WHEN s.database IS NULL THEN '' ELSE format(' IN DATABASE %I', s.database) END END, s.name)
-    FROM (SELECT r.rolname AS role, d.datname AS database, split_part(c.setting, '=', 1) AS name, c.setting
+    FROM (SELECT r.rolname AS role, d.datname AS database, split_part(c.setting, '=', 1) AS name,
+                 lower(split_part(c.setting, '=', 2)) AS value
           FROM pg_catalog.pg_db_role_setting x
                CROSS JOIN LATERAL unnest(x.setconfig) AS c(setting)
                LEFT JOIN pg_catalog.pg_roles r ON r.oid = x.setrole
                LEFT JOIN pg_catalog.pg_database d ON d.oid = x.setdatabase
           WHERE d.datname IS NULL OR d.datname = current_database()) s
-    WHERE s.setting IN ('session_replication_role=replica', 'event_triggers=off')
+    WHERE (s.name = 'session_replication_role' AND s.value = 'replica')
+          OR (s.name = 'event_triggers' AND s.value ~ '^(of|off|f|fa|fal|fals|false|n|no|0)$')
 
     /* event triggers: one for each function that is made for one */
     UNION ALL
-    SELECT 20, 'error', 'event trigger ' || coalesce(t.evtname, 'delete_guard' || p.proname),
-           CASE WHEN t.oid IS NULL THEN 'is missing' ELSE 'is not enabled ALWAYS' END,
-           CASE WHEN t.oid IS NULL
-                THEN format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION delete_guard.%I(); ',
-                            'delete_guard' || p.proname,
-                            CASE WHEN p.proname ~ 'start' THEN 'ddl_command_start' WHEN p.proname ~ 'drop' THEN 'sql_drop'
-                                 ELSE 'ddl_command_end' END, p.proname) ELSE '' END
-           || format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', coalesce(t.evtname, 'delete_guard' || p.proname))
-    FROM pg_catalog.pg_proc p
-         LEFT JOIN pg_catalog.pg_event_trigger t ON t.evtfoid = p.oid
-    WHERE p.pronamespace = 'delete_guard'::regnamespace AND p.prorettype = 'event_trigger'::regtype
-          AND t.evtenabled IS DISTINCT FROM 'A'
+    SELECT 20, 'error', 'event trigger ' || coalesce(t.evtname, p.trigger), p.problem, rtrim(p.remedy)
+    FROM (SELECT 'delete_guard' || f.proname AS trigger, t.oid,
+                 CASE WHEN t.oid IS NULL THEN 'is missing'
+                      WHEN t.evtevent <> e.event OR t.evttags IS NOT NULL THEN 'is for other events'
+                      WHEN t.evtenabled <> 'A' THEN 'is not enabled ALWAYS'
+                      WHEN d.objid IS NULL THEN 'does not belong to the extension any more' END AS problem,
+                 CASE WHEN t.oid IS NULL
+                      THEN format('CREATE EVENT TRIGGER %1$I ON %2$s EXECUTE FUNCTION delete_guard.%3$I(); ALTER EVENT TRIGGER %1$I ENABLE ALWAYS; ',
+                                  'delete_guard' || f.proname, e.event, f.proname)
+                      WHEN t.evtevent <> e.event OR t.evttags IS NOT NULL
+                      THEN format('UPDATE pg_catalog.pg_event_trigger SET evtevent = %L, evttags = NULL, evtenabled = ''A'' WHERE evtname = %L; ', e.event, t.evtname)
+                      WHEN t.evtenabled <> 'A' THEN format('ALTER EVENT TRIGGER %I ENABLE ALWAYS; ', t.evtname)
+                      ELSE '' END
+                 || CASE WHEN d.objid IS NULL THEN format('ALTER EXTENSION delete_guard ADD EVENT TRIGGER %I;', coalesce(t.evtname, 'delete_guard' || f.proname)) ELSE '' END AS remedy
+          FROM pg_catalog.pg_proc f
+               CROSS JOIN LATERAL (SELECT CASE WHEN f.proname ~ 'start' THEN 'ddl_command_start' WHEN f.proname ~ 'drop' THEN 'sql_drop'
+                                               ELSE 'ddl_command_end' END AS event) e
+               LEFT JOIN pg_catalog.pg_event_trigger t ON t.evtfoid = f.oid
+               LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+          WHERE f.pronamespace = 'delete_guard'::regnamespace AND f.prorettype = 'event_trigger'::regtype) p
+         LEFT JOIN pg_catalog.pg_event_trigger t ON t.oid = p.oid
+    WHERE p.problem IS NOT NULL
 
     /* functions, tables, sequences and views of the extension */
     UNION ALL
@@ -148,7 +200,45 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     UNION ALL
     SELECT 30, 'error', 'table ' || r.name, 'belongs to ' || r.relowner::regrole || ', and not to the owner of the extension',
            format('ALTER TABLE %s OWNER TO %s;', r.name, r.extowner::regrole)
-    FROM delete_guard._own_relation r WHERE r.relowner <> r.extowner
+    FROM delete_guard._own_relation r WHERE r.relowner <> r.extowner AND r.relkind = 'r'
+    UNION ALL
+    SELECT 30, 'error', format('%s %s', CASE r.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END, r.name),
+           'does not belong to the extension',
+           format('ALTER EXTENSION delete_guard ADD %s %s;', CASE r.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, r.name)
+    FROM delete_guard._own_relation r WHERE NOT r.is_member
+    UNION ALL
+    SELECT 30, 'error', 'view ' || r.name, 'belongs to ' || r.relowner::regrole || ', and not to the owner of the extension',
+           format('ALTER VIEW %s OWNER TO %s;', r.name, r.extowner::regrole)
+    FROM delete_guard._own_relation r WHERE r.relowner <> r.extowner AND r.relkind = 'v'
+    UNION ALL
+    SELECT 30, 'error', 'function ' || p.oid::regprocedure, 'belongs to ' || p.proowner::regrole || ', and not to the owner of the extension',
+           format('ALTER FUNCTION %s OWNER TO %s;', p.oid::regprocedure, e.extowner::regrole)
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_extension e ON e.extname = 'delete_guard'
+    WHERE p.pronamespace = 'delete_guard'::regnamespace AND p.proowner <> e.extowner
+    UNION ALL
+    SELECT 30, 'error', 'schema delete_guard', 'belongs to ' || n.nspowner::regrole || ', and not to the owner of the extension',
+           format('ALTER SCHEMA delete_guard OWNER TO %s;', e.extowner::regrole)
+    FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_extension e ON e.extname = 'delete_guard'
+    WHERE n.nspname = 'delete_guard' AND n.nspowner <> e.extowner
+    UNION ALL
+    SELECT 30, 'error', 'index delete_guard.' || i.name,
+           CASE WHEN i.is_there THEN 'is not valid' ELSE 'is missing' END,
+           CASE WHEN i.is_there THEN format('REINDEX INDEX delete_guard.%I;', i.name) ELSE i.statement END
+    FROM delete_guard._own_index i WHERE NOT i.is_valid
+    UNION ALL
+    SELECT 30, 'error', 'table ' || r.name, 'has a child, whose rows are read as its own: ' || h.inhrelid::regclass,
+           format('ALTER TABLE %s NO INHERIT %s;', h.inhrelid::regclass, r.name)
+    FROM delete_guard._own_relation r JOIN pg_catalog.pg_inherits h ON h.inhparent = r.oid
+    UNION ALL
+    SELECT 30, 'warning', format('table %s, column %I', r.name, a.attname),
+           format('%s may %s', CASE g.grantee WHEN 0 THEN 'everybody' ELSE g.grantee::regrole::text END,
+                  string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type)),
+           format('REVOKE %s ON %s FROM %s;', string_agg(format('%s (%I)', g.privilege_type, a.attname), ', ' ORDER BY g.privilege_type),
+                  r.name, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END)
+    FROM delete_guard._own_relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+         CROSS JOIN LATERAL aclexplode(a.attacl) AS g
+    WHERE g.grantee <> r.relowner AND g.privilege_type <> 'SELECT'
+    GROUP BY r.name, a.attname, g.grantee
     UNION ALL
     SELECT 30, 'warning', format('%s %s', CASE r.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, r.name),
            format('%s may %s', CASE a.grantee WHEN 0 THEN 'everybody' ELSE a.grantee::regrole::text END,
@@ -185,21 +275,17 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
            format('REVOKE CREATE ON SCHEMA delete_guard FROM %s;',
                   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
     FROM pg_catalog.pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
-    WHERE n.nspname = 'delete_guard' AND a.grantee <> n.nspowner AND a.privilege_type = 'CREATE'
+    WHERE n.nspname = 'delete_guard' AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
+          AND a.grantee <> (SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'delete_guard')
     UNION ALL
-    SELECT 30, 'error', 'table ' || r.name,
-           CASE WHEN t.oid IS NULL THEN format('trigger "%s" is missing', x.name)
-                ELSE format('trigger "%s" is not enabled ALWAYS', x.name) END,
-           CASE WHEN t.oid IS NULL
-                THEN format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OR DELETE%s ON %s FOR EACH %s EXECUTE FUNCTION delete_guard._guard_own(); ',
-                            x.name, CASE x.level WHEN 'STATEMENT' THEN ' OR TRUNCATE' ELSE '' END, r.name, x.level) ELSE '' END
-           || format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', r.name, x.name)
-    FROM delete_guard._own_relation r
-         CROSS JOIN (VALUES ('delete_guard_own_statement', 'STATEMENT'), ('delete_guard_own_row', 'ROW')) AS x(name, level)
-         LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND t.tgname = x.name
-                   AND t.tgfoid = to_regproc('delete_guard._guard_own')
-    WHERE r.relkind = 'r' AND to_regproc('delete_guard._guard_own') IS NOT NULL
-          AND t.tgenabled IS DISTINCT FROM 'A'
+    SELECT 30, 'error', 'table ' || t.relid::regclass,
+           CASE WHEN t.oid IS NULL THEN format('trigger "%s" is missing', t.name)
+                WHEN NOT t.is_intact THEN format('trigger "%s" has another definition', t.name)
+                ELSE format('trigger "%s" is not enabled ALWAYS', t.name) END,
+           CASE WHEN t.is_intact THEN '' ELSE t.statement || ' ' END
+           || format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', t.relid::regclass, t.name)
+    FROM delete_guard._own_trigger t
+    WHERE t.is_intact IS NOT TRUE OR t.tgenabled <> 'A'
     UNION ALL
     SELECT 30, 'error', 'table ' || r.name, 'the catalog says that it has no triggers',
            format('UPDATE pg_catalog.pg_class SET relhastriggers = true WHERE oid = %s::regclass;', quote_literal(r.name))
@@ -222,6 +308,18 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
            format('SELECT delete_guard.unprotect(%s::oid);', p.table_id::oid)
     FROM delete_guard.protected_table p
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.table_id)
+    UNION ALL
+    SELECT 40, 'error', 'table ' || t.tgrelid::regclass,
+           'has triggers of delete_guard, and is not registered as protected: they do nothing',
+           format('SELECT delete_guard.protect(%L);', t.tgrelid::regclass)
+    FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+    WHERE t.tgname = '00_delete_guard_delete' AND t.tgparentid = 0
+          AND t.tgfoid = to_regproc('delete_guard._guard_rows')
+          AND NOT EXISTS (
+              WITH RECURSIVE above AS (
+                  SELECT t.tgrelid AS relid
+                  UNION SELECT i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid = above.relid)
+              SELECT FROM above JOIN delete_guard.protected_table p ON p.table_id = above.relid)
     UNION ALL
     SELECT 40, f.severity, 'table ' || f.relation, f.problem,
            coalesce(f.remedy, format('SELECT delete_guard.protect(%L, %L, %L, %s);', p.table_id, p.mode, p.scope, p.approvals))

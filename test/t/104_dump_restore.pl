@@ -1,6 +1,8 @@
-# pg_dump and restore, plain and custom: settings, references, approvers and
-# the audit log come along although OIDs and column numbers differ, and the
-# tables are protected from the end of the restore on.
+# pg_dump and restore, plain and custom, in parallel, with --clean, schema and
+# data apart, with --disable-triggers: settings, references, approvers and the
+# audit log come along although OIDs and column numbers differ, and the tables are
+# protected from the end of the restore on.  After each health() is clean, or says
+# what to run, and running exactly that makes it clean.
 #
 # Routes: 90, 91
 
@@ -85,19 +87,41 @@ my %contents = (
 );
 my %expected = map { $_ => $node->safe_psql('source', $contents{$_}) } keys %contents;
 
+# What health() finds, but for how the server is set up.
+sub findings
+{
+	my ($db) = @_;
+	return $node->safe_psql($db, q{SELECT severity, subject, problem FROM delete_guard.health() WHERE subject NOT IN ('authentication', 'library') AND severity <> 'info'});
+}
+
+# Run exactly what health() says.
+sub mend
+{
+	my ($db) = @_;
+	my $remedies = $node->safe_psql($db, q{SELECT DISTINCT remedy FROM delete_guard.health() WHERE subject NOT IN ('authentication', 'library') AND severity <> 'info'});
+	$node->safe_psql($db, $remedies);
+	return;
+}
+
+is(findings('source'), '', 'the source is healthy');
 my $names = "SELECT tgrelid::regclass::text, tgname, tgenabled, tgtype, tgoldtable FROM pg_trigger WHERE tgname LIKE '00%' ORDER BY 1, 2";
 
 my $dir = PostgreSQL::Test::Utils::tempdir();
 $node->command_ok([ 'pg_dump', '-f', "$dir/plain", '-d', $node->connstr('source') ], 'pg_dump, plain');
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/custom", '-d', $node->connstr('source') ], 'pg_dump, custom');
-$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(plain custom parallel);
-$node->safe_psql($_, 'CREATE TABLE other (a int, b text)') for qw(plain custom parallel);    # OIDs differ
+$node->command_ok([ 'pg_dump', '--clean', '--if-exists', '-f', "$dir/clean", '-d', $node->connstr('source') ], 'pg_dump, plain, clean');
+$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(plain custom parallel clean cleaned);
+$node->safe_psql($_, 'CREATE TABLE other (a int, b text)') for qw(plain custom parallel clean cleaned);    # OIDs differ
 $node->command_ok([ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('plain'), '-f', "$dir/plain" ], 'restore, plain');
 $node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('custom'), "$dir/custom" ], 'restore, custom');
 $node->command_ok([ 'pg_restore', '-e', '-j', '4', '-d', $node->connstr('parallel'), "$dir/custom" ], 'restore, custom, four jobs');
+# into databases where there is nothing to clean
+$node->command_ok([ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('clean'), '-f', "$dir/clean" ], 'restore, plain, clean');
+$node->command_ok([ 'pg_restore', '-e', '--clean', '--if-exists', '-d', $node->connstr('cleaned'), "$dir/custom" ], 'restore, custom, clean');
 
-for my $db (qw(plain custom parallel))
+for my $db (qw(plain custom parallel clean cleaned))
 {
+	is(findings($db), '', "$db: healthy");
 	isnt($node->safe_psql($db, "SELECT 'arch'::regclass::oid"), $node->safe_psql('source', "SELECT 'arch'::regclass::oid"), "$db: OIDs differ");
 	is($node->safe_psql($db, $contents{$_}), $expected{$_}, "$db: $_") for sort keys %contents;
 
@@ -126,6 +150,24 @@ for my $db (qw(plain custom parallel))
 	is($node->safe_psql($db, "SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('parent'::regclass, 'child'::regclass)"), '0', "$db: unprotect() works");
 }
 
+# Over what is there: what is in block mode, and the extension, are not dropped, so
+# the restore tells of errors and changes none of it.  A table in mode log is
+# dropped and made again; that it is protected no more health() tells.
+$node->safe_psql('clean', q{SELECT delete_guard.protect('parent', 'log'); INSERT INTO child VALUES (5); INSERT INTO arch VALUES (99, 'later')});
+my $kept = q{SELECT (SELECT string_agg(a::text, ',' ORDER BY id) FROM arch a), (SELECT count(*) FROM part), (SELECT count(*) FROM delete_guard.audit_rows)};
+my $settings = q{SELECT table_id::text, mode, scope, approvals FROM delete_guard.protected_tables WHERE mode = 'block' ORDER BY 1};
+my %before = map { $_ => $node->safe_psql('clean', $_) } ($kept, $settings, $contents{'approvers'}, $contents{'references'});
+my $blocked = $node->safe_psql('clean', q{SELECT count(*) FROM delete_guard.audit_log WHERE operation = 'ddl' AND outcome = 'blocked'});
+$node->command_checks_all([ 'pg_restore', '--clean', '--if-exists', '-d', $node->connstr('clean'), "$dir/custom" ], 1, [],
+	[ qr/cannot run this command on protected table "arch" without an approval/, qr/cannot run a command that disarms delete_guard/ ],
+	'over: refused where it would drop what is protected');
+is($node->safe_psql('clean', $_), $before{$_}, "over: nothing of that has changed: $_") for sort keys %before;
+ok($node->safe_psql('clean', q{SELECT count(*) FROM delete_guard.audit_log WHERE operation = 'ddl' AND outcome = 'blocked'}) > $blocked, 'over: recorded');
+like(findings('clean'), qr/^error\|table public\.parent\|has triggers of delete_guard, and is not registered as protected/m, 'over: health() tells of the table that was in mode log');
+mend('clean');
+is(findings('clean'), '', 'over: mended');
+like(as('alice', 'clean', 'DELETE FROM arch WHERE id = 7'), qr/ERROR:  23001/, 'over: guarded');
+
 # Schema and data apart, the data also with triggers disabled.  (That leaves
 # triggers enabled, but not always.)
 for my $how ('apart', 'disabled')
@@ -136,6 +178,14 @@ for my $how ('apart', 'disabled')
 	$node->command_ok([ 'pg_dump', '-a', @options, '-f', "$dir/$how.data", '-d', $node->connstr('source') ], "$how: pg_dump, data");
 	$node->command_ok([ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($how), '-f', "$dir/$how.$_" ], "$how: restore, $_") for qw(schema data);
 	is($node->safe_psql($how, $contents{$_}), $expected{$_}, "$how: $_") for grep { $_ ne 'triggers' } sort keys %contents;
+	if ($how eq 'disabled')
+	{
+		like(findings($how), qr/^error\|table delete_guard\.event\|trigger "delete_guard_own_row" is not enabled ALWAYS/m, "$how: health() tells of own tables");
+		like(findings($how), qr/^error\|table public\.\w+\|trigger "00_delete_guard_\w+" is not enabled ALWAYS/m, "$how: and of protected ones");
+		mend($how);
+	}
+	is(findings($how), '', "$how: healthy");
+	is($node->safe_psql($how, $contents{'triggers'}), $expected{'triggers'}, "$how: triggers") if $how eq 'apart';
 	like(as('alice', $how, 'DELETE FROM arch WHERE id = 7'), qr/ERROR:  23001:.*"assoc" \(arch_id\), declared/s, "$how: guarded");
 }
 
@@ -151,7 +201,7 @@ for my $sql ('DELETE FROM delete_guard.approver', q{UPDATE delete_guard.approver
 	my ($rc, $stdout, $stderr) = $node->psql('fresh', $sql);
 	like($stderr, qr/Only functions of delete_guard/, "not even then: $sql");
 }
-for my $db ('fresh', 'plain', 'custom', 'parallel', 'apart', 'disabled')
+for my $db ('fresh', 'plain', 'custom', 'parallel', 'clean', 'cleaned', 'apart', 'disabled')
 {
 	my ($rc, $stdout, $stderr) = $node->psql($db, q{INSERT INTO delete_guard.decision SELECT * FROM delete_guard.decision});
 	like($stderr, qr/cannot insert into table "decision" of delete_guard/, "$db: after an event, no rows from outside");

@@ -137,6 +137,10 @@ for my $libraries (join(',', 'delete_guard', @others), join(',', @others, 'delet
 	$node->safe_psql('postgres', 'ALTER DATABASE guarded ALLOW_CONNECTIONS true');
 	(undef, $err) = as('owner', 'postgres', 'DROP DATABASE free');
 	is($err, '', "$libraries: DROP DATABASE of one without protected tables");
+	# what an interrupted DROP DATABASE leaves: nobody can look into it
+	$node->safe_psql('postgres', q{CREATE DATABASE half}); $node->safe_psql("postgres", q{UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half'});
+	(undef, $err) = as('postgres', 'postgres', 'DROP DATABASE half');
+	is($err, '', "$libraries: DROP DATABASE of an invalid one");
 	$node->safe_psql('postgres', 'CREATE DATABASE free OWNER owner');
 
 	# route 68: REASSIGN OWNED

@@ -95,12 +95,15 @@ SKIP:
 	ok(has('event_triggers', 'on'), 'the remedy turns them on');
 }
 
-# Worker slots, and preloading.
+# Worker slots, and preloading, beside what is preloaded already.
+$node->append_conf('postgresql.conf', q{shared_preload_libraries = 'auto_explain, passwordcheck'});
+$node->restart;
 like(findings('library'), qr/^info\|is not preloaded/, 'not preloaded');
 mend('library');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 0');
 $node->restart;
 is(findings('library'), '', 'the remedy preloads it');
+is($node->safe_psql('postgres', 'SHOW shared_preload_libraries'), 'auto_explain, passwordcheck, delete_guard', 'beside the others');
 like(findings('recorder'), qr/^warning\|cannot start: all 0 worker processes are taken/, 'no worker slot is found');
 mend('recorder');
 $node->restart;
