@@ -62,7 +62,7 @@ $(INSTALL_SQL): $(sort $(wildcard extension/parts/*.sql)) delete_guard.control
 
 demo:                 ; @scripts/demo.sh
 alert-demo:           ; @scripts/alert-demo.sh
-bench:                ; @FULL="$(FULL)" bench/run.sh
+bench:                ; @FULL="$(FULL)" DOC="$(DOC)" bench/run.sh
 bench-quick:          ; @QUICK=1 bench/run.sh
 layers headers style: ; @ONLY=$@ test/run-checks.sh
 asserts:              ; @COPT="-Werror -DUSE_ASSERT_CHECKING" test/run-checks.sh

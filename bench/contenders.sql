@@ -83,14 +83,14 @@ BEGIN
     EXECUTE format('CREATE TABLE audit_%s (id bigserial PRIMARY KEY, at timestamptz DEFAULT now(), image jsonb)',
                    contender);
     PERFORM bench.fill(contender, -kept, n);
-    IF contender IN ('fk', 'fk_guarded', 'guarded', 'check_trigger', 'row_trigger_checks') OR noindex THEN
-        PERFORM bench.make_referring(contender, kept, CASE WHEN noindex THEN 1 ELSE 3 END,
+    IF contender IN ('fk', 'fk_guarded', 'guarded', 'index_guarded', 'check_trigger', 'row_trigger_checks') OR noindex THEN
+        PERFORM bench.make_referring(contender, kept, CASE WHEN noindex OR contender = 'index_guarded' THEN 1 ELSE 3 END,
                                      contender IN ('fk', 'fk_guarded', 'noindex_fk'), NOT noindex);
     END IF;
     CASE
         WHEN contender IN ('guarded_alone', 'fk_guarded') THEN PERFORM bench.guard(contender, 0);
         WHEN contender = 'guarded' THEN PERFORM bench.guard(contender, 3);
-        WHEN contender = 'noindex_guarded' THEN PERFORM bench.guard(contender, 1);
+        WHEN contender IN ('noindex_guarded', 'index_guarded') THEN PERFORM bench.guard(contender, 1);
         WHEN contender = 'row_trigger' THEN
             PERFORM bench.make_trigger(contender, 'AFTER', 'FOR EACH ROW', audit);
         WHEN contender = 'row_trigger_checks' THEN
@@ -142,6 +142,7 @@ BEGIN
     CREATE TABLE refused_child (id bigint PRIMARY KEY, ref bigint);
     CREATE TABLE refused_fk (id bigint PRIMARY KEY);
     CREATE TABLE refused_fk_child (id bigint PRIMARY KEY, ref bigint REFERENCES refused_fk);
+    CREATE TABLE committed (id bigserial);
     CREATE TABLE traffic (id bigint PRIMARY KEY, n bigint);
     INSERT INTO refused SELECT generate_series(1, n);
     INSERT INTO refused_fk SELECT generate_series(1, n);

@@ -2,13 +2,25 @@
 #
 # Functions for measuring; bench/run.sh sources this after scripts/lib.sh.
 #
-#   raw.csv    one line per measurement: measure, contender, size, run (0 is the
+#   $RAW       one line per measurement: measure, contender, size, run (0 is the
 #              warm-up, which does not count), wall ms, CPU ms, WAL bytes, value
 
 sql() { as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DB" "$@"; }
 
 # measure contender size run wall cpu wal value
-record() { (IFS=,; say "$*") >>"$OUT/raw.csv"; }
+record() { (IFS=,; say "$*") >>"$RAW"; }
+
+# What it takes here to write 8 kB over what is in a file and flush it, in microseconds: the
+# median of 5 times 100, as a write-ahead log is written
+flush_us() {
+    local file=$SCRATCH/flush i
+    dd if=/dev/zero of="$file" bs=8k count=100 conv=fsync 2>/dev/null
+    for i in 1 2 3 4 5; do
+        LC_ALL=C dd if=/dev/zero of="$file" bs=8k count=100 conv=notrunc oflag=dsync 2>&1 |
+            awk -F, '/copied/ { sub(" s$", "", $3); printf "%.0f\n", $3 * 10000 }'
+    done | sort -n | sed -n 3p
+    rm -f "$file"
+}
 
 section() { printf '\n== %s (%s)\n' "$1" "$(date +%T)"; }
 
@@ -72,6 +84,7 @@ bulk_rounds() {
     local measure=$1 size=$2 runs=$3 run c rows
     shift 3
     for run in $(seq 0 "$runs"); do
+        more_rounds "$run" || break
         for c in "$@"; do
             rows=$size
             case $measure in
@@ -88,7 +101,7 @@ bulk_rounds() {
 reaped_ticks() {
     local postmaster
     postmaster=$(head -n 1 "$DATA/postmaster.pid")
-    while pgrep -P "$postmaster" -f '\[local\]' >/dev/null; do sleep 0.02; done
+    while [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")" -gt 1 ]; do sleep 0.02; done
     cut -d ' ' -f 16,17 "/proc/$postmaster/stat" | tr ' ' '+'
 }
 

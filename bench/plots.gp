@@ -43,3 +43,10 @@ if (there('noindex_growth.dat')) {
     set xlabel 'referring rows'
     plot for [i=2:words(system("head -n 1 noindex_growth.dat"))] 'noindex_growth.dat' using 1:(column(i)) with linespoints title columnheader(i)
 }
+if (there('crossover.dat')) {
+    set output 'crossover.svg'
+    set title 'CPU of one DELETE, 100,000 referring rows'
+    set ylabel 'ms'
+    set xlabel 'rows deleted'
+    plot for [i=2:words(system("head -n 1 crossover.dat"))] 'crossover.dat' using 1:(column(i)) with linespoints title columnheader(i)
+}

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 #
 # Measure delete_guard beside its contenders, on a throw-away server with fsync
-# on.  All measurements of a section are of one run, in turn, and are repeated;
-# bench/report.pl prints medians and ratios.
+# on.  Contenders of a section take turns; bench/report.pl prints medians and ratios.
 #
-#   make bench                 about 10 minutes
-#   make bench FULL=1          also 10,000,000 rows; about an hour, 20 GB of disk
-#   make bench-quick           under 3 minutes; status 1 if a ratio is beyond its bound
-#   ONLY="bulk single" RUNS=3  some sections; fewer repeats (and ROWS, GROWTH, MEMORY: see below)
+#   make bench                 all sections, each within the time that LIMITS gives it
+#   make bench DOC=1           and put tables and plots into doc/performance.md
+#   make bench FULL=1          also 10,000,000 rows; 20 GB of disk
+#   make bench-quick           some sections with less of all; status 1 if a ratio is beyond its bound
+#   ONLY="bulk single"         these sections; the results of the others stay as they are
+#   RESUME=1                   only sections that OUT has no results of
+#   RUNS=3                     fewer repeats (and ROWS, GROWTH, MEMORY: see below)
 #
-# Sections: bulk noindex single other refused growth memory instructions pgaudit.
-# Results go to bench/results (OUT=...): raw.csv, results.csv, results.md, *.svg.
+# Sections: bulk noindex crossover single other refused growth memory instructions pgaudit.
+# Results go to bench/results (OUT=...): raw/SECTION.csv, raw/runs.txt, results.csv,
+# results.md, *.svg.  A section's results are replaced when it is through.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
@@ -20,17 +23,23 @@ cd "$(dirname "$0")/.."
 
 QUICK=${QUICK:-}
 FULL=${FULL:-}
-OUT=${OUT:-$PWD/bench/results}
+DOC=${DOC:-}
+RESUME=${RESUME:-}
+OUT=${OUT:-$PWD/bench/results${QUICK:+-quick}}
 NOINDEX_ROWS=20000
 if [ -n "$QUICK" ]; then
-    defaults=(3 50000 1500 3000 2 'bulk noindex single other refused')
+    defaults=(3 50000 1000 1000 2 'bulk noindex single other refused')
+    LIMITS=${LIMITS:-bulk=25 noindex=20 single=30 other=20 refused=25}
 else
-    defaults=(5 200000 4000 10000 5 'bulk noindex single other refused growth memory instructions pgaudit')
+    defaults=(5 200000 2000 2000 4 'bulk noindex crossover single other refused growth memory instructions pgaudit')
+    LIMITS=${LIMITS:-bulk=240 noindex=150 crossover=60 single=240 other=100 refused=240 pgaudit=40}
 fi
+# Seconds after which a section begins no further round, once it has had 3
 RUNS=${RUNS:-${defaults[0]}}
 ROWS=${ROWS:-${defaults[1]}}
 PGBENCH_SYNC=${PGBENCH_SYNC:-${defaults[2]}}        # transactions a client
 PGBENCH_ASYNC=${PGBENCH_ASYNC:-${defaults[3]}}
+SINGLE_RUNS=${SINGLE_RUNS:-$((RUNS * 2))}
 SECONDS_EACH=${SECONDS_EACH:-${defaults[4]}}
 ONLY=${ONLY:-${defaults[5]}}
 GROWTH=${GROWTH:-1000 10000 100000 1000000${FULL:+ 10000000}}
@@ -60,10 +69,6 @@ install_peers() {
     try_install valgrind /usr/bin/valgrind
 }
 
-flush_time() {
-    dd if=/dev/zero of="$SCRATCH/flush" bs=8k count=100 oflag=dsync 2>&1 | sed -n 's/.*copied, \([^,]*\),.*/\1/p'
-    rm -f "$SCRATCH/flush"
-}
 
 print_settings() {
     sql -c "SELECT version()" -c "SELECT name || ' = ' || current_setting(name) FROM pg_settings WHERE name IN
@@ -71,7 +76,7 @@ print_settings() {
          'max_wal_size', 'checkpoint_timeout', 'autovacuum', 'jit', 'wal_sync_method') ORDER BY name"
     say "cores: $(nproc)" "memory: $(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo)" \
         "processor: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
-        "file system: $(stat -f -c %T "$SCRATCH")" "100 writes of 8 kB, each flushed: $(flush_time)" "load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+        "file system: $(stat -f -c %T "$SCRATCH")" "a write of 8 kB, flushed: $(flush_us) µs" "load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 }
 
 section_bulk() {
@@ -106,7 +111,7 @@ section_noindex() {
 }
 
 section_single() {
-    local c run start each=$((2 * PGBENCH_SYNC + 2 * PGBENCH_ASYNC)) contenders=(fk fk_guarded)
+    local c run start each=$((2 * PGBENCH_SYNC + 2 * PGBENCH_ASYNC)) contenders=(fk fk_guarded) turn
     [ -n "$QUICK" ] || contenders+=(plain audited guarded statement_trigger row_trigger_checks)
     make_database single
     if [ -z "$QUICK" ] && available table_log; then
@@ -114,13 +119,18 @@ section_single() {
         contenders+=(table_log)
     fi
     for c in "${contenders[@]}"; do
-        make_contender "$c" $((each * (RUNS + 1) + 1)) $((ROWS / 2))
+        make_contender "$c" $((each * (SINGLE_RUNS + 1) + 1)) $((ROWS / 2))
         { printf '\\set n :n + 1\n\\set id :n * 2 + :client_id + :start\n'; say "$(statement "$c" 'id = :id');"; } \
             >"$SCRATCH/single-$c.pgb"
     done
-    for run in $(seq 0 "$RUNS"); do
+    for run in $(seq 0 "$SINGLE_RUNS"); do
+        more_rounds "$run" || break
         start=$((run * each - 1))
-        for c in "${contenders[@]}"; do
+        turn=("${contenders[@]}")
+        # the neighbours change places, so that neither has what the other leaves behind
+        [ $((run % 2)) = 0 ] || turn=(fk_guarded fk "${contenders[@]:2}")
+        record flush_$part disk 8192 "$run" '' '' '' "$(flush_us)"
+        for c in "${turn[@]}"; do
             measure_pgbench single_sync "$c" 2 "$run" "$SCRATCH/single-$c.pgb" 2 -M prepared \
                 -t "$PGBENCH_SYNC" -D n=0 -D start=$start
             PGOPTIONS='-c synchronous_commit=off' measure_pgbench single_async "$c" 2 "$run" "$SCRATCH/single-$c.pgb" 2 \
@@ -142,6 +152,7 @@ section_other() {
         say "INSERT INTO t_$c (id, name) VALUES ((random() * 1e15)::bigint + 1000000000, 'x');" >"$SCRATCH/insert-$c.pgb"
     done
     for run in $(seq 0 "$RUNS"); do
+        more_rounds "$run" || break
         for c in plain guarded; do
             sql -c "VACUUM t_$c" -c CHECKPOINT
             measure_statement other_insert "$c" "$rows" "$run" "SELECT bench.fill('$c', 10000000, 10000000)" \
@@ -160,7 +171,7 @@ section_other() {
     drop_database
 }
 
-recorder_pid() { pgrep -P "$(head -n 1 "$DATA/postmaster.pid")" -f 'delete_guard recorder' | head -n 1; }
+recorder_pid() { sql -c "SELECT pid FROM pg_stat_activity WHERE backend_type = 'delete_guard recorder' AND datname = current_database()"; }
 stored_attempts() {
     sql -c "SELECT count(*) + coalesce(sum(repeats), 0) FROM delete_guard.audit_log WHERE outcome = 'blocked'"
 }
@@ -173,22 +184,29 @@ refused_script() {
 }
 
 section_refused() {
-    local run clients before stored done_ start=0
+    local run clients before stored done_ start=0 last
     make_database refused
-    sql -c "SET client_min_messages = warning" -c "SELECT bench.make_refused(600000)" -c "VACUUM ANALYZE" >/dev/null
+    sql -c "SET client_min_messages = warning" -c "SELECT bench.make_refused(300000)" -c "VACUUM ANALYZE" >/dev/null
     refused_script refused :id >"$SCRATCH/refused.pgb"
     refused_script refused_fk :id >"$SCRATCH/refused_fk.pgb"
-    refused_script refused 1 >"$SCRATCH/same.pgb"
-    refused_script refused_fk 1 >"$SCRATCH/same_fk.pgb"
+    refused_script refused 1 >"$SCRATCH/flood-guarded.pgb"
+    refused_script refused_fk 1 >"$SCRATCH/flood-fk.pgb"
+    say 'INSERT INTO committed DEFAULT VALUES;' >"$SCRATCH/flood-commit.pgb"
     say '\set id random(1, 1000)' 'UPDATE traffic SET n = n + 1 WHERE id = :id;' >"$SCRATCH/traffic.pgb"
     for run in $(seq 0 "$RUNS"); do
+        more_rounds "$run" || break
         for clients in 1 2; do
             before=$(stored_attempts)
+            last=$(sql -c 'SELECT coalesce(max(event_id), 0) FROM delete_guard.event')
+            record flush_$part disk 8192 "$run.$clients" '' '' '' "$(flush_us)"
             measure_pgbench refused guarded "$clients" "$run" "$SCRATCH/refused.pgb" "$clients" \
                 -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=$start
             done_=$(awk '/^number of transactions actually processed/ { print $6 + 0 }' "$SCRATCH/pgbench.log")
             stored=$(($(stored_attempts) - before))
             record refused_stored guarded "$clients" "$run" '' '' '' $((stored - done_))
+            # what the recorder committed together has one xmin
+            record refused_batch guarded "$clients" "$run" '' '' '' \
+                "$(sql -c "SELECT round(count(*)::numeric / greatest(count(DISTINCT xmin::text), 1), 3) FROM delete_guard.event WHERE event_id > $last")"
             start=$((start + 2 * done_ + 1000))
             measure_pgbench refused fk "$clients" "$run" "$SCRATCH/refused_fk.pgb" "$clients" \
                 -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=1
@@ -199,26 +217,49 @@ section_refused() {
     drop_database
 }
 
-# Ordinary updates alone, and beside one client that has the same attempt refused again and again
+# Ordinary updates of one client, alone and beside another client that does one thing as
+# often as it can: the same attempt that the guard refuses, one that a foreign key refuses
+# (which takes CPU, but nothing is stored), or the commit of a row (which takes flushes).
+# "apart": the two sides have a core each, so what is left is not CPU time.
 flood_round() {
-    local run=$1 beside flood
-    for beside in alone guarded guarded_500 fk fk_500; do
-        flood=
-        case $beside in
-        guarded*) flood=$SCRATCH/same.pgb ;;
-        fk*) flood=$SCRATCH/same_fk.pgb ;;
-        esac
-        if [ -n "$flood" ]; then
-            set --
-            [[ $beside != *_500 ]] || set -- --rate=500
-            as_user pgbench -n -d "$DB" -c 1 -T $((SECONDS_EACH - 1)) -D n=0 -D clients=1 -D start=0 -f "$flood" "$@" \
-                >"$SCRATCH/flood.log" 2>&1 &
-        fi
-        as_user pgbench -n -d "$DB" -M prepared -c 1 -T $((SECONDS_EACH - 2)) -f "$SCRATCH/traffic.pgb" >"$SCRATCH/traffic.log" 2>&1
-        wait
-        record flood_traffic "$beside" 1 "$run" '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/traffic.log")"
-        [ -z "$flood" ] || record flood_refused "$beside" 1 "$run" '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/flood.log")"
+    local run=$1 beside where places=(together)
+    [ "$(nproc)" -lt 2 ] || places+=(apart)
+    for where in "${places[@]}"; do
+        for beside in alone guarded fk commit; do
+            flood_measure "$run" "$beside" "$where"
+        done
     done
+}
+
+# run beside where
+flood_measure() {
+    local log=$SCRATCH/flood.log name=$2
+    [ "$3" = together ] || name=$2_apart
+    if [ "$2" != alone ]; then
+        PGAPPNAME=flood as_user pgbench -n -d "$DB" -c 1 -T $((SECONDS_EACH + 1)) -D n=0 -D clients=1 -D start=0 \
+            -f "$SCRATCH/flood-$2.pgb" >"$log" 2>&1 &
+        wait_for_client flood
+        [ "$3" = together ] || { sleep 0.2; pin 1 "application_name = 'flood' OR backend_type = 'delete_guard recorder'"; }
+    fi
+    PGAPPNAME=traffic as_user pgbench -n -d "$DB" -M prepared -c 1 -T $((SECONDS_EACH - 1)) -f "$SCRATCH/traffic.pgb" \
+        >"$SCRATCH/traffic.log" 2>&1 &
+    wait_for_client traffic
+    [ "$3" = together ] || pin 0 "application_name = 'traffic'"
+    wait
+    pin "0-$(($(nproc) - 1))" "backend_type = 'delete_guard recorder'"
+    record flood_traffic "$name" 1 "$1" '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/traffic.log")"
+    [ "$2" = alone ] || record flood_done "$name" 1 "$1" '' '' '' "$(awk '/^tps/ { print $3 }' "$log")"
+}
+
+# Wait until a client of this name is connected, or has been: name
+wait_for_client() {
+    until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$1'")" -gt 0 ] || [ -z "$(jobs -r)" ]; do :; done
+}
+
+# Bind processes of the server, and clients of the same name, to cores: cores condition
+pin() {
+    local pid
+    for pid in $(sql -c "SELECT pid FROM pg_stat_activity WHERE $2"); do taskset -pc "$1" "$pid" >/dev/null 2>&1 || true; done
 }
 
 # 50 sessions are refused at once: lost attempts, and the memory of the recorder
@@ -230,6 +271,23 @@ many_sessions() {
     record sessions_50 guarded 50 1 '' '' '' "$(awk '/^tps/ { print $3 }' "$SCRATCH/pgbench.log")"
     record sessions_50_lost guarded 50 1 '' '' '' $((before + 2000 - $(stored_attempts)))
     record sessions_50_recorder_kb guarded 50 1 '' '' '' "$(awk '/^RssAnon/ { print $2 }' "/proc/$pid/status")"
+}
+
+# The same work by index probes and by one scan, over the number of keys
+section_crossover() {
+    local c run keys first=1
+    make_database crossover
+    for c in index_guarded noindex_guarded; do make_contender "$c" 60000 100000; done
+    for run in 0 1 2 3; do
+        for keys in 1 2 3 4 8 16 64 256 1024 4096 8192; do
+            for c in index_guarded noindex_guarded; do
+                measure_statement crossover "$c" "$keys" "$run" "$(statement "$c" "id = $first")" \
+                    "$(statement "$c" "id > $first AND id <= $first + $keys")"
+            done
+            first=$((first + keys + 1))
+        done
+    done
+    drop_database
 }
 
 # How time and memory grow. Each size has a database of its own, which bounds the disk.
@@ -356,11 +414,34 @@ section_pgaudit() {
         refill plain "$ROWS"
         BEFORE="SET pgaudit.log = 'write';" measure_bulk pgaudit plain "$ROWS" "$run.audited"
     done
-    sed -i 's/^\(pgaudit\),plain,\([0-9]*\),\([0-9]*\)\.audited,/\1,pgaudit,\2,\3,/' "$OUT/raw.csv"
+    sed -i 's/^\(pgaudit\),plain,\([0-9]*\),\([0-9]*\)\.audited,/\1,pgaudit,\2,\3,/' "$RAW"
     drop_database
 }
 
+# Which round may begin, in the section at hand: run
+more_rounds() {
+    local limit=${LIMITS##*"$part="}
+    [ "$1" -le 3 ] || [ "$limit" = "$LIMITS" ] || [ $((SECONDS - section_began)) -lt "${limit%% *}" ]
+}
+
+# Measure a section; its results replace those of an earlier run when it is through.
+run_section() {
+    local flush
+    part=$1
+    section "$part"
+    section_began=$SECONDS
+    flush=$(flush_us)
+    RAW=$OUT/raw/$part.new
+    : >"$RAW"
+    "section_$part"
+    mv "$RAW" "$OUT/raw/$part.csv"
+    say "$part|$(date -u '+%Y-%m-%d %H:%M')|$(git rev-parse --short HEAD 2>/dev/null || true)|$((SECONDS - section_began))|$flush|$(flush_us)|$(cut -d ' ' -f 1 /proc/loadavg)" \
+        >"$OUT/raw/$part.run"
+}
+
+scripts/prerequisites.sh bench
 PG_CONFIG=$(find_pg_config) || die "no PostgreSQL server with its development files was found"
+mkdir -p "$OUT/raw"
 install_peers
 make_scratch
 make_tree
@@ -373,12 +454,14 @@ checkpoint_timeout = 1h
 jit = off
 autovacuum = off
 CONF
-mkdir -p "$OUT"
-say "measure,contender,size,run,wall_ms,cpu_ms,wal_bytes,value" >"$OUT/raw.csv"
 print_settings | tee "$OUT/settings.txt"
 for part in $ONLY; do
-    section "$part"
-    "section_$part"
+    [ -z "$RESUME" ] || [ ! -e "$OUT/raw/$part.csv" ] || continue
+    run_section "$part"
 done
-perl bench/report.pl ${QUICK:+--bounds} "$OUT"
+say "" "all sections: $SECONDS s"
+status=0
+perl bench/report.pl ${QUICK:+--bounds} ${DOC:+--doc} "$OUT" || status=$?
 [ -n "$QUICK" ] || ! command -v gnuplot >/dev/null || (cd "$OUT" && gnuplot "$OLDPWD/bench/plots.gp")
+[ -z "$DOC" ] || cp "$OUT"/*.svg "$OUT/results.csv" doc/performance/
+[ "$status" = 0 ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Install what `make demo`, `make check` or `make alert-demo` needs and this machine lacks.
-#   scripts/prerequisites.sh demo|check|alert-demo
+# Install what `make demo`, `make bench`, `make check` or `make alert-demo` needs and this machine lacks.
+#   scripts/prerequisites.sh demo|bench|check|alert-demo
 # Debian and Ubuntu only; elsewhere, or without root and sudo, it prints what is
 # missing and ends with status 1. It creates no cluster and starts no server.
 
