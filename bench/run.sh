@@ -129,7 +129,7 @@ section_single() {
         turn=("${contenders[@]}")
         # the neighbours change places, so that neither has what the other leaves behind
         [ $((run % 2)) = 0 ] || turn=(fk_guarded fk "${contenders[@]:2}")
-        record flush_$part disk 8192 "$run" '' '' '' "$(flush_us)"
+        record "flush_$part" disk 8192 "$run" '' '' '' "$(flush_us)"
         for c in "${turn[@]}"; do
             measure_pgbench single_sync "$c" 2 "$run" "$SCRATCH/single-$c.pgb" 2 -M prepared \
                 -t "$PGBENCH_SYNC" -D n=0 -D start=$start
@@ -198,7 +198,7 @@ section_refused() {
         for clients in 1 2; do
             before=$(stored_attempts)
             last=$(sql -c 'SELECT coalesce(max(event_id), 0) FROM delete_guard.event')
-            record flush_$part disk 8192 "$run.$clients" '' '' '' "$(flush_us)"
+            record "flush_$part" disk 8192 "$run.$clients" '' '' '' "$(flush_us)"
             measure_pgbench refused guarded "$clients" "$run" "$SCRATCH/refused.pgb" "$clients" \
                 -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=$start
             done_=$(awk '/^number of transactions actually processed/ { print $6 + 0 }' "$SCRATCH/pgbench.log")

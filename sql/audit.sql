@@ -105,6 +105,22 @@ BEGIN
     END LOOP;
 END $$;
 SELECT outcome, repeats, request_id IS NOT NULL AS request FROM mine;
+-- whoever makes it more than a hundred times is slowed down, and all are counted
+DO $$
+DECLARE
+    begun timestamptz := clock_timestamp();
+BEGIN
+    FOR i IN 1 .. 144 LOOP
+        BEGIN
+            DELETE FROM dg_audit.arch WHERE id = 7;
+        EXCEPTION WHEN restrict_violation THEN NULL;
+        END;
+    END LOOP;
+    IF clock_timestamp() < begun + interval '0.4 s' THEN
+        RAISE EXCEPTION 'attempts were not slowed down';
+    END IF;
+END $$;
+SELECT outcome, repeats, request_id IS NOT NULL AS request FROM mine;
 -- one by somebody else or of other rows is another one
 DELETE FROM arch WHERE id IN (7, 9);  -- fails
 SELECT current_user AS super \gset

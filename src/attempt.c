@@ -88,6 +88,7 @@ static bool count_if_repeat(Batch *batch, int index, int64 open_request);
 static bool event_exists(int64 event_id);
 static void add_repeat(Batch *batch, int64 event_id);
 static void store_repeats(Batch *batch);
+static void tell_repeats(Batch *batch, int64 event_id, int32 repeats);
 static void insert_rows(Jsonb *rows, const DgReceipt *ids);
 static void note_attempt(const Record *record, const DgReceipt *ids,
 						 TimestampTz now);
@@ -229,6 +230,7 @@ store_record(Batch *batch, int index)
 	int64		request_id = 0;
 
 	item->receipt.status = DG_RECEIPT_STORED;
+	item->receipt.repeats = 0;
 	if (record->request != NULL)
 	{
 		request_id = find_open_request(record, batch->now);
@@ -461,6 +463,7 @@ store_repeats(Batch *batch)
 							batch->repeats[i].event_id)));
 		repeats = dg_ownrow_get(rel, tuple, "repeats", &isnull);
 		repeats = Int32GetDatum(DatumGetInt32(repeats) + batch->repeats[i].count);
+		tell_repeats(batch, batch->repeats[i].event_id, DatumGetInt32(repeats));
 		isnull = false;
 		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1,
 										  &column, &repeats, &isnull);
@@ -468,6 +471,17 @@ store_repeats(Batch *batch)
 		systable_endscan(scan);
 	}
 	table_close(rel, NoLock);
+}
+
+/* Put into the receipts of the repeats of an event how many there are */
+static void
+tell_repeats(Batch *batch, int64 event_id, int32 repeats)
+{
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		if (batch->items[i].repeat && batch->items[i].receipt.event_id == event_id)
+			batch->items[i].receipt.repeats = repeats;
+	}
 }
 
 /* Insert the keys of an event, an array of images */

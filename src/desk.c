@@ -162,6 +162,7 @@ answer_slot(DgQueueSlot *slot, const DgReceipt *receipt)
 	slot->status = (uint8) receipt->status;
 	slot->event_id = receipt->event_id;
 	slot->request_id = receipt->request_id;
+	slot->repeats = receipt->repeats;
 	slot->state = DG_SLOT_ANSWERED;
 	return slot->owner;
 }

@@ -309,6 +309,7 @@ read_receipt(DgQueueSlot *slot, DgReceipt *receipt)
 	receipt->status = (DgReceiptStatus) slot->status;
 	receipt->event_id = slot->event_id;
 	receipt->request_id = slot->request_id;
+	receipt->repeats = slot->repeats;
 	dg_queue_free_slot(slot);
 }
 

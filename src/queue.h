@@ -29,6 +29,7 @@ typedef struct DgReceipt
 	DgReceiptStatus status;
 	int64		event_id;		/* 0 unless stored */
 	int64		request_id;		/* 0 if none was opened or found */
+	uint32		repeats;		/* made before, since that event */
 } DgReceipt;
 
 /* One record as the recorder sees it */

@@ -40,6 +40,7 @@ typedef struct DgQueueSlot
 	Latch	   *owner;			/* of the backend that waits */
 	int64		event_id;
 	int64		request_id;
+	uint32		repeats;
 } DgQueueSlot;
 
 typedef enum DgDeskState

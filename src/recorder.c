@@ -16,6 +16,10 @@
  * a cancel, statement_timeout or termination in between waits, at most for
  * delete_guard.record_timeout.
  *
+ * Whoever makes the same attempt again and again is slowed down: each costs a
+ * flush and a share of the CPU, which others need.  The pause comes when the
+ * record is stored, and ends at once where the statement is cancelled.
+ *
  * The caller may be in any transaction state short of an aborted one and
  * holds no LWLock.  Memory goes to the caller's context.
  *
@@ -53,6 +57,10 @@
 /* Give up after so many recorders that did not come up */
 #define MAX_STARTS 3
 
+/* From so many repeats within a minute on, each is followed by a pause */
+#define FREE_REPEATS 100
+#define PAUSE_MS 10
+
 /* One record on its way */
 typedef struct Delivery
 {
@@ -76,6 +84,7 @@ static bool see_to_worker(Delivery *delivery);
 static bool start_worker(Delivery *delivery, uint32 generation);
 static bool may_still_start(Delivery *delivery);
 static void give_up(Delivery *delivery);
+static void let_others_go_first(void);
 static bool wait_for_latch(Delivery *delivery, long limit);
 static long elapsed_ms(const Delivery *delivery);
 static void log_record(Delivery *delivery);
@@ -104,7 +113,25 @@ dg_recorder_record(Jsonb *record)
 	if (delivery.receipt.status != DG_RECEIPT_STORED)
 		log_instead(&delivery);
 	RESUME_INTERRUPTS();
+	if (delivery.receipt.status == DG_RECEIPT_STORED && delivery.receipt.repeats >= FREE_REPEATS)
+		let_others_go_first();
 	return delivery.receipt;
+}
+
+/* Let others go first; raises no error either */
+static void
+let_others_go_first(void)
+{
+	Delivery	begun = {0};
+	long		left;
+
+	INSTR_TIME_SET_CURRENT(begun.begun);
+	while ((left = PAUSE_MS - elapsed_ms(&begun)) > 0 && !QueryCancelPending && !ProcDiePending)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
 }
 
 /*
