@@ -2,12 +2,15 @@
 #
 # What one scrape of delete_guard.metrics costs on a long audit log. Fills the log of a
 # throw-away server with EVENTS events (10,000,000), has the recorder add them to the
-# totals, and reads the view: with all of them in the totals, and with 10,000 that are not.
+# totals, and reads the view: with all of them in the totals, with 10,000 that are not, and
+# with TABLES protected tables (100). "Scrape" is what prometheus-postgres-exporter does: the
+# queries of examples/monitoring/queries.yaml, one after the other.
 
 set -euo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . scripts/lib.sh
 EVENTS=${EVENTS:-10000000}
+TABLES=${TABLES:-100}
 
 sql() { (cd / && as_user psql -XAtq -v ON_ERROR_STOP=1 -d postgres "$@"); }
 
@@ -29,10 +32,15 @@ fill() {
 
 backlog() { sql -c "SELECT value FROM delete_guard.metrics WHERE name = 'events_not_counted'" | tail -n 1; }
 
+# The exporter's queries, as one script.
+queries() { awk '/^  query: \|/ {q = 1; next} q && /^    / {print; next} q {q = 0; print ";"}' examples/monitoring/queries.yaml; }
+
 scrape() {
-    say "SELECT * FROM delete_guard.metrics;" | as_user tee "$SCRATCH/scrape.sql" >/dev/null
-    (cd / && as_user pgbench -n -t 200 -f "$SCRATCH/scrape.sql" postgres) 2>"$SCRATCH/pgbench.log" |
-        sed -n "s/^latency average = \(.*\)/$1: \1 per scrape/p"
+    local what
+    for what in view scrape; do
+        (cd / && as_user pgbench -n -t 200 -f "$SCRATCH/$what.sql" postgres) 2>"$SCRATCH/pgbench.log" |
+            sed -n "s/^latency average = \(.*\)/$1: \1 per $what/p"
+    done
 }
 
 PG_CONFIG=$(find_pg_config) || die "no PostgreSQL server with its development files found"
@@ -41,6 +49,8 @@ make_tree
 build_and_install
 start_server -A trust <<<"fsync = off"
 sql -c 'CREATE EXTENSION delete_guard' >/dev/null
+say "SELECT * FROM delete_guard.metrics;" | as_user tee "$SCRATCH/view.sql" >/dev/null
+queries | as_user tee "$SCRATCH/scrape.sql" >/dev/null
 scrape "empty log"
 fill 1 "$EVENTS"
 say "$EVENTS events, $(sql -c "SELECT pg_size_pretty(pg_total_relation_size('delete_guard.event'))")"
@@ -49,3 +59,12 @@ scrape "all but $(backlog) in the totals"
 last=$(sql -c 'SELECT last_value FROM delete_guard.event_id')
 fill $((last + 1)) $((last + 10000 - $(backlog)))
 scrape "all but $(backlog) in the totals"
+sql >/dev/null <<-SQL
+	SET client_min_messages = warning;
+	DO \$\$ BEGIN FOR i IN 1 .. $TABLES LOOP
+	    EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY)', i);
+	    EXECUTE format('CREATE TABLE r%s (t int REFERENCES t%s)', i, i);
+	    PERFORM delete_guard.protect(format('t%s', i)::regclass);
+	END LOOP; END \$\$;
+	SQL
+scrape "$TABLES protected tables, all but $(backlog) in the totals"

@@ -27,7 +27,7 @@
  * an error or wait runs under it, except the creation of the arena.  Latches
  * are set after its release.
  *
- * Lifetime: until the server (re)starts.  No preloading is needed: about 27 kB
+ * Lifetime: until the server (re)starts.  No preloading is needed: about 40 kB
  * of shared memory (see dg_shared_memory) and the 2 MB of the arena.
  *
  * May call: PostgreSQL only.
@@ -62,6 +62,8 @@ static int	find_free_slot(Size large_length);
 static void drop_large_segment(void);
 static bool start_is_stale(const DgQueueDesk *desk);
 static void read_receipt(DgQueueSlot *slot, DgReceipt *receipt);
+static DgQueueTally *find_tally(Oid dboid);
+static DgQueueTally *free_tally(void);
 
 /*
  * Bytes of main shared memory for a postmaster that preloads the library.
@@ -94,7 +96,6 @@ init_queue(DG_SHARED_INIT_ARGS)
 	DgQueue    *new_queue = (DgQueue *) state;
 
 	memset(new_queue, 0, sizeof(DgQueue));
-	new_queue->since = GetCurrentTimestamp();
 	LWLockInitialize(&new_queue->lock, dg_new_tranche("delete_guard"));
 }
 
@@ -121,28 +122,43 @@ attach_arena(void)
 }
 
 /*
- * The counters of a database, DG_COUNTERS of them, and when counting began.
+ * The counters of a database, DG_COUNTERS of them, and when counting began;
+ * that is the beginning of time if nothing has been counted.
  */
 void
 dg_queue_counters(Oid dboid, DgCounter *counters, TimestampTz *since)
 {
 	static const char *const names[DG_COUNTERS] = {"stored", "repeats", "not_stored",
 	"starts", "failures"};
+	const DgQueueTally *tally;
 
+	dg_queue_attach();
+	LWLockAcquire(&dg_queue->lock, LW_SHARED);
+	tally = find_tally(dboid);
+	*since = tally ? tally->since : DT_NOBEGIN;
 	for (int c = 0; c < DG_COUNTERS; c++)
 	{
 		counters[c].name = names[c];
-		counters[c].value = 0;
+		counters[c].value = tally ? tally->counts[c] : 0;
 	}
-	dg_queue_attach();
-	LWLockAcquire(&dg_queue->lock, LW_SHARED);
-	*since = dg_queue->since;
-	for (int i = 0; i < DG_QUEUE_TALLIES; i++)
+	LWLockRelease(&dg_queue->lock);
+}
+
+/*
+ * The counters of a database are on disk with these values.
+ */
+void
+dg_queue_counters_kept(Oid dboid, const DgCounter *counters)
+{
+	DgQueueTally *tally;
+
+	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
+	tally = find_tally(dboid);
+	if (tally)
 	{
-		if (dg_queue->tallies[i].dboid != dboid)
-			continue;
+		tally->kept = true;
 		for (int c = 0; c < DG_COUNTERS; c++)
-			counters[c].value = dg_queue->tallies[i].counts[c];
+			tally->kept &= tally->counts[c] == counters[c].value;
 	}
 	LWLockRelease(&dg_queue->lock);
 }
@@ -151,18 +167,50 @@ dg_queue_counters(Oid dboid, DgCounter *counters, TimestampTz *since)
 void
 dg_queue_count(Oid dboid, DgCount what)
 {
+	DgQueueTally *tally = find_tally(dboid);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (tally == NULL)
+	{
+		tally = free_tally();
+		memset(tally, 0, sizeof(DgQueueTally));
+		tally->dboid = dboid;
+		tally->since = now;
+	}
+	tally->kept = false;
+	tally->counted = now;
+	tally->counts[what]++;
+}
+
+/* The tally of a database, NULL if there is none.  Caller holds the lock. */
+static DgQueueTally *
+find_tally(Oid dboid)
+{
 	for (int i = 0; i < DG_QUEUE_TALLIES; i++)
+	{
+		if (dg_queue->tallies[i].dboid == dboid)
+			return &dg_queue->tallies[i];
+	}
+	return NULL;
+}
+
+/* A tally that can be taken for another database.  Caller holds the lock. */
+static DgQueueTally *
+free_tally(void)
+{
+	DgQueueTally *best = find_tally(InvalidOid);
+
+	if (best)
+		return best;
+	best = &dg_queue->tallies[0];
+	for (int i = 1; i < DG_QUEUE_TALLIES; i++)
 	{
 		DgQueueTally *tally = &dg_queue->tallies[i];
 
-		if (!OidIsValid(tally->dboid))
-			tally->dboid = dboid;
-		if (tally->dboid == dboid)
-		{
-			tally->counts[what]++;
-			return;
-		}
+		if (tally->kept != best->kept ? tally->kept : tally->counted < best->counted)
+			best = tally;
 	}
+	return best;
 }
 
 /*

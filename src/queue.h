@@ -76,6 +76,7 @@ extern Size dg_queue_shmem_size(void);
 extern void dg_queue_attach(void);
 extern void dg_queue_counters(Oid dboid, DgCounter *counters,
 							  TimestampTz *since);
+extern void dg_queue_counters_kept(Oid dboid, const DgCounter *counters);
 
 /* backends */
 extern bool dg_queue_accepts(Size length);

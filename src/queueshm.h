@@ -60,12 +60,18 @@ typedef struct DgQueueDesk
 	TimestampTz since;			/* when it was started */
 } DgQueueDesk;
 
-/* Databases that are counted for; those beyond are not */
+/*
+ * Databases that are counted for at one time.  One more takes the place of one
+ * whose counts are kept on disk, else of the one that was counted for longest ago.
+ */
 #define DG_QUEUE_TALLIES 256
 
 typedef struct DgQueueTally
 {
 	Oid			dboid;			/* invalid: not in use */
+	bool		kept;			/* these counts are on disk */
+	TimestampTz since;			/* when counting began */
+	TimestampTz counted;		/* when something was counted last */
 	int64		counts[DG_COUNTERS];
 } DgQueueTally;
 
@@ -75,7 +81,6 @@ typedef struct DgQueue
 	dsm_handle	arena;
 	uint32		last_generation;
 	Size		large_bytes;	/* in segments of their own */
-	TimestampTz since;			/* when counting began */
 	DgQueueTally tallies[DG_QUEUE_TALLIES];
 	DgQueueDesk desks[DG_QUEUE_DESKS];
 	DgQueueSlot slots[DG_QUEUE_SLOTS];

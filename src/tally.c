@@ -28,8 +28,9 @@
  *
  * The counters of shared memory (see queue.h) begin anew with the server;
  * recorder_total keeps what they were: "earlier" is the sum over former lives
- * of the shared memory, "lately" the last value of the life that began at
- * "since".
+ * of the counters, "lately" the last value of the life that began at
+ * "since".  They also begin anew where too many databases share that memory;
+ * those that recorder_total is seen to have give way first.
  *
  * May call: sql, queue.
  *
@@ -244,6 +245,8 @@ dg_tally_counters_changed(void)
 	}
 	dg_own_finish(&saved);
 	PopActiveSnapshot();
+	if (!changed)
+		dg_queue_counters_kept(MyDatabaseId, counters);
 	return changed;
 }
 

@@ -157,5 +157,22 @@ is(metric('attempts_not_stored_total', undef, $node, 'copy'), '1', 'restored: at
 $node->psql('copy', 'DELETE FROM arch WHERE id = 500');
 is(metric('events_total', 'blocked', $node, 'copy'), $attempts + 1, 'restored: counting goes on');
 
+# More databases than are counted for at one time (256). It takes minutes.
+SKIP:
+{
+	skip 'DG_MANY_DATABASES is not set', 3 unless $ENV{DG_MANY_DATABASES};
+	my ($before, $here) = map { metric('attempts_not_stored_total', undef, $node, $_) } qw(copy postgres);
+	for my $name ((map { "many$_" } 1 .. 260), 'last')
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $name TEMPLATE copy STRATEGY file_copy");
+		$node->psql($name, 'TRUNCATE delete_guard.event');    # refused, and only logged
+		$node->safe_psql('postgres', "DROP DATABASE $name") if $name ne 'last';
+	}
+	is(metric('attempts_not_stored_total', undef, $node, 'last'), $before + 1, 'counted beyond 256 databases');
+	is(metric('attempts_not_stored_total'), $here, 'what was counted before is not lost');
+	$node->psql('postgres', 'TRUNCATE delete_guard.event');
+	is(metric('attempts_not_stored_total'), $here + 1, 'and goes on');
+}
+
 $node->stop;
 done_testing();
