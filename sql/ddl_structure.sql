@@ -18,7 +18,7 @@ INSERT INTO c SELECT generate_series(0, 900, 100);
 SELECT delete_guard.protect('p', scope => 'all'), delete_guard.protect('pt'), delete_guard.declare_reference('c', '{p_id}', 'pt') \g /dev/null
 CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION armed(regclass) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(concat(replace(tgname, '00_delete_guard_', ''), CASE WHEN tgenabled <> 'A' THEN ' NOT ALWAYS' END,
+    SELECT string_agg(concat(replace(tgname, '00_delete_guard_', ''), CASE WHEN tgenabled <> (CASE WHEN tgname LIKE '%unnamed' THEN 'R' ELSE 'A' END)::"char" THEN ' NOT AS IT SHOULD' END,
                              CASE WHEN tgfoid::regproc::text !~ '^delete_guard' THEN ' OTHER' END), ', ' ORDER BY tgname COLLATE "C")
     FROM pg_trigger WHERE tgrelid = $1 AND tgname LIKE '00\_delete\_guard%' $$;
 

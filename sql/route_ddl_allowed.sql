@@ -20,7 +20,7 @@ INSERT INTO arch SELECT i, 'arch ' || i FROM generate_series(1, 9) AS i;
 INSERT INTO pkg VALUES (1, 1);
 CREATE FUNCTION armed(regclass) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat(replace(tgname, '00_delete_guard_', ''), CASE WHEN tgoldtable IS NOT NULL THEN ' (set)' END,
-                             CASE WHEN tgparentid <> 0 THEN ' (clone)' END, CASE WHEN tgenabled <> 'A' THEN ' NOT ALWAYS' END), ', ' ORDER BY tgname)
+                             CASE WHEN tgparentid <> 0 THEN ' (clone)' END, CASE WHEN tgenabled <> (CASE WHEN tgname LIKE '%unnamed' THEN 'R' ELSE 'A' END)::"char" THEN ' NOT AS IT SHOULD' END), ', ' ORDER BY tgname)
     FROM pg_trigger WHERE tgrelid = $1 AND tgname LIKE '00\_delete\_guard%' $$;
 
 -- route 66: RENAME in every spelling and SET SCHEMA, followed and recorded

@@ -35,6 +35,7 @@
 #include "access.h"
 #include "ddlstate.h"
 #include "guarded.h"
+#include "named.h"
 
 static object_access_hook_type next_hook = NULL;
 
@@ -151,8 +152,7 @@ after_alter(Oid class_id, Oid object)
 
 	if (class_id == TriggerRelationId)
 	{
-		if (dg_own_trigger(object, &trigger) &&
-			(trigger.enabled != TRIGGER_FIRES_ALWAYS || !trigger.own_name))
+		if (dg_own_trigger(object, &trigger) && (!trigger.enabled || !trigger.own_name))
 			dg_ddl_reach(dg_guarded_by(trigger.relid), class_id, object, 0);
 	}
 	else if (class_id == EventTriggerRelationId &&
@@ -168,12 +168,16 @@ after_create(Oid class_id, Oid object)
 {
 	DgOwnTrigger trigger;
 	Oid			table_id;
+	Oid			relid;
 
 	switch (class_id)
 	{
 		case TriggerRelationId:
 			if (dg_own_trigger(object, &trigger) && !trigger.own_function)
 				dg_ddl_reach(dg_guarded_by(trigger.relid), class_id, object, 0);
+			relid = dg_trigger_relation(object);
+			if (OidIsValid(dg_guarded_by(relid)) && !dg_keys_seen(relid))
+				dg_ddl_lost_trigger(relid);
 			break;
 		case RewriteRelationId:
 			table_id = dg_guarded_by(dg_rule_relation(object));

@@ -3,9 +3,9 @@
  * arm.c
  *	  the triggers on protected tables
  *
- * A table is "armed" when it and everything below it has these triggers, all
- * ENABLE ALWAYS, so that they fire under session_replication_role = replica
- * and in the logical replication worker too:
+ * A table is "armed" when it and everything below it has these triggers, but
+ * for one all ENABLE ALWAYS, so that they fire under session_replication_role =
+ * replica and in the logical replication worker too:
  *
  *	00_delete_guard_delete		AFTER DELETE, each row; on a plain table with
  *								REFERENCING OLD TABLE
@@ -14,15 +14,23 @@
  *								condition also notes the row (rekeyed.c)
  *	00_delete_guard_key_own		the same for columns that only a partition
  *								has a unique index on
+ *	00_delete_guard_key_unnamed	AFTER UPDATE, each row, ENABLE REPLICA: changed
+ *								keys that the key trigger was not asked about
  *	00_delete_guard_truncate	BEFORE TRUNCATE
  *	00_delete_guard_end_delete	AFTER DELETE, each statement; not on plain tables
- *	00_delete_guard_end_update	AFTER UPDATE, each statement
+ *	00_delete_guard_end_update	AFTER UPDATE, each statement; not on plain tables
  *
  * AFTER ROW triggers fire in byte order of their names (CREATE TRIGGER), so
  * these come before RI_ConstraintTrigger_*.  Row triggers on a partitioned
  * table are cloned to its partitions; the others, and those on inheritance
- * children, are made for each table.  The key trigger has no column list, as
- * another trigger may change a column that the statement does not name.
+ * children, are made for each table.
+ *
+ * Where a key can change only in an UPDATE that names the column (named.c), key
+ * triggers are made for such updates, UPDATE OF: PostgreSQL then does not have
+ * to prepare the condition for others.  That is decided for a hierarchy as a
+ * whole, as clones are what the partitioned table's trigger is, and a dump
+ * holds no others.  In replica role, whoever applies changes may not tell the
+ * executor which columns they are; for that there is the trigger "unnamed".
  *
  * Triggers are created and dropped as the owner of each table, restricted; the
  * statements hold quoted names only.  Where that role lacks a right for it, on a
@@ -50,6 +58,7 @@
 #include "arm.h"
 #include "catalog.h"
 #include "compat.h"
+#include "named.h"
 #include "reference.h"
 #include "sql.h"
 
@@ -59,6 +68,7 @@
 
 static bool arming = false;
 static bool missing_only = false;
+static bool for_named_only = false;
 
 static void arm_hierarchy(List *relids, Oid root, bool only_missing);
 static Oid	arming_role(Oid relid);
@@ -66,8 +76,11 @@ static void arm_relations(List *relids, Oid root);
 static void arm_relation(Oid relid, Oid root);
 static void drop_triggers(Oid relid, const char *const *names, int nnames);
 static void drop_triggers_of(List *relids, const char *const *names, int nnames);
+static void create_key_trigger(Oid relid, const char *name, List *attnums,
+							   const char *condition);
 static void create_trigger(Oid relid, const char *name, const char *events,
 						   const char *level, const char *function);
+static const char *firing(const char *name);
 static bool is_clone(Oid relid, const char *name);
 static void drop_trigger(Oid relid, const char *name);
 static void drop_delete_trigger_unless(Oid relid, bool transition_table);
@@ -124,14 +137,21 @@ arm_hierarchy(List *relids, Oid root, bool only_missing)
 {
 	arming = true;
 	missing_only = only_missing;
+	for_named_only = true;
 	PG_TRY();
 	{
+		ListCell   *lc;
+
+		foreach(lc, find_all_inheritors(root, NoLock, NULL))
+			for_named_only = for_named_only &&
+				dg_keys_change_named(lfirst_oid(lc), key_candidates(lfirst_oid(lc)));
 		arm_relations(relids, root);
 	}
 	PG_FINALLY();
 	{
 		arming = false;
 		missing_only = false;
+		for_named_only = false;
 	}
 	PG_END_TRY();
 }
@@ -144,7 +164,7 @@ bool
 dg_is_armed(Oid relid)
 {
 	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY,
-		DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_UPDATE};
+		DG_TRIGGER_KEY_UNNAMED, DG_TRIGGER_TRUNCATE};
 	ListCell   *lc;
 
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
@@ -175,8 +195,7 @@ dg_keys_watched(Oid relid)
 	{
 		Trigger    *trigger = &rel->trigdesc->triggers[i];
 
-		if (trigger->tgqual && (strcmp(trigger->tgname, DG_TRIGGER_KEY) == 0 ||
-								strcmp(trigger->tgname, DG_TRIGGER_KEY_OWN) == 0))
+		if (trigger->tgqual && dg_is_key_trigger(trigger->tgname))
 			pull_varattnos(stringToNode(trigger->tgqual), PRS2_OLD_VARNO, &watched);
 	}
 	relation_close(rel, AccessShareLock);
@@ -244,24 +263,25 @@ arm_relations(List *relids, Oid root)
 void
 dg_disarm(Oid relid)
 {
-	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY,
-		DG_TRIGGER_KEY_OWN, DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_DELETE, DG_TRIGGER_END_UPDATE};
+	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY, DG_TRIGGER_KEY_OWN,
+		DG_TRIGGER_KEY_UNNAMED, DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_DELETE, DG_TRIGGER_END_UPDATE};
 
 	drop_triggers(relid, names, lengthof(names));
 }
 
 /*
  * Drop the key triggers of a table and everything below it, so that a command
- * can change the columns that they name; with deletes the delete triggers
+ * can change the columns that they name; with deletes the other row triggers
  * too, so that the table can become a partition or an inheritance child.  The
  * caller has them made again with dg_arm.
  */
 void
 dg_make_way(Oid relid, bool deletes)
 {
-	static const char *const names[] = {DG_TRIGGER_KEY, DG_TRIGGER_KEY_OWN, DG_TRIGGER_DELETE};
+	static const char *const names[] = {DG_TRIGGER_KEY, DG_TRIGGER_KEY_OWN,
+		DG_TRIGGER_DELETE, DG_TRIGGER_KEY_UNNAMED};
 
-	drop_triggers(relid, names, deletes ? 3 : 2);
+	drop_triggers(relid, names, deletes ? 4 : 2);
 }
 
 /* Drop triggers by name from a hierarchy; while it goes on, dg_arming() says so */
@@ -337,26 +357,44 @@ arm_relation(Oid relid, Oid root)
 		create_trigger(relid, DG_TRIGGER_DELETE, "AFTER DELETE",
 					   plain ? "REFERENCING OLD TABLE AS old_rows FOR EACH ROW" : "FOR EACH ROW",
 					   "_guard_rows");
-		create_trigger(relid, DG_TRIGGER_KEY, "AFTER UPDATE",
-					   psprintf("FOR EACH ROW WHEN ((%s)%s)",
-								changed_condition(relid, key_candidates(relid)),
-								plain ? NOTE_KEY_CHANGE : ""),
-					   "_guard_rows");
+		create_key_trigger(relid, DG_TRIGGER_KEY, key_candidates(relid),
+						   psprintf("(%s)%s", changed_condition(relid, key_candidates(relid)),
+									plain ? NOTE_KEY_CHANGE : ""));
+		create_trigger(relid, DG_TRIGGER_KEY_UNNAMED, "AFTER UPDATE", "FOR EACH ROW", "_guard_rows");
 	}
 	else
 		arm_own_keys(relid, root);
 	create_trigger(relid, DG_TRIGGER_TRUNCATE, "BEFORE TRUNCATE", "FOR EACH STATEMENT",
 				   "_guard_truncate");
+	if (plain)
+	{
+		drop_trigger(relid, DG_TRIGGER_END_DELETE);
+		drop_trigger(relid, DG_TRIGGER_END_UPDATE);
+		return;
+	}
+	create_trigger(relid, DG_TRIGGER_END_DELETE, "AFTER DELETE", "FOR EACH STATEMENT",
+				   "_guard_end");
 	create_trigger(relid, DG_TRIGGER_END_UPDATE, "AFTER UPDATE", "FOR EACH STATEMENT",
 				   "_guard_end");
-	if (plain)
-		drop_trigger(relid, DG_TRIGGER_END_DELETE);
-	else
-		create_trigger(relid, DG_TRIGGER_END_DELETE, "AFTER DELETE", "FOR EACH STATEMENT",
-					   "_guard_end");
 }
 
-/* Create or replace one trigger and have it fire always */
+/* Create or replace a key trigger, for the columns it is about if that will do */
+static void
+create_key_trigger(Oid relid, const char *name, List *attnums, const char *condition)
+{
+	StringInfoData events;
+	ListCell   *lc;
+
+	initStringInfo(&events);
+	appendStringInfoString(&events, "AFTER UPDATE");
+	foreach(lc, for_named_only ? attnums : NIL)
+		appendStringInfo(&events, "%s %s", lc == list_head(attnums) ? " OF" : ",",
+						 quote_identifier(get_attname(relid, lfirst_int(lc), false)));
+	create_trigger(relid, name, events.data, psprintf("FOR EACH ROW WHEN (%s)", condition),
+				   "_guard_rows");
+}
+
+/* Create or replace one trigger and have it fire when it should */
 static void
 create_trigger(Oid relid, const char *name, const char *events, const char *level,
 			   const char *function)
@@ -367,7 +405,24 @@ create_trigger(Oid relid, const char *name, const char *events, const char *leve
 		return;
 	run(psprintf("CREATE OR REPLACE TRIGGER \"%s\" %s ON %s %s EXECUTE FUNCTION delete_guard.%s()",
 				 name, events, table, level, function));
-	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER \"%s\"", table, name));
+	run(psprintf("ALTER TABLE %s ENABLE %s TRIGGER \"%s\"", table, firing(name), name));
+}
+
+/* The state in which one of our triggers is to be */
+static const char *
+firing(const char *name)
+{
+	return dg_arm_enabled(name) == TRIGGER_FIRES_ALWAYS ? "ALWAYS" : "REPLICA";
+}
+
+/*
+ * The same as pg_trigger has it.
+ */
+char
+dg_arm_enabled(const char *name)
+{
+	return strcmp(name, DG_TRIGGER_KEY_UNNAMED) == 0 ?
+		TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS;
 }
 
 /*
@@ -440,11 +495,9 @@ arm_own_keys(Oid relid, Oid root)
 	if (own == NIL)
 		drop_trigger(relid, DG_TRIGGER_KEY_OWN);
 	else
-		create_trigger(relid, DG_TRIGGER_KEY_OWN, "AFTER UPDATE",
-					   psprintf("FOR EACH ROW WHEN ((%s) AND NOT (%s))",
-								changed_condition(relid, own),
-								changed_condition(relid, shared)),
-					   "_guard_rows");
+		create_key_trigger(relid, DG_TRIGGER_KEY_OWN, own,
+						   psprintf("(%s) AND NOT (%s)", changed_condition(relid, own),
+									changed_condition(relid, shared)));
 }
 
 /*

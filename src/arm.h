@@ -14,6 +14,7 @@
 #define DG_TRIGGER_DELETE "00_delete_guard_delete"
 #define DG_TRIGGER_KEY "00_delete_guard_key"
 #define DG_TRIGGER_KEY_OWN "00_delete_guard_key_own"
+#define DG_TRIGGER_KEY_UNNAMED "00_delete_guard_key_unnamed"
 #define DG_TRIGGER_TRUNCATE "00_delete_guard_truncate"
 #define DG_TRIGGER_END_DELETE "00_delete_guard_end_delete"
 #define DG_TRIGGER_END_UPDATE "00_delete_guard_end_update"
@@ -25,6 +26,7 @@ extern bool dg_is_armed(Oid relid);
 extern bool dg_keys_watched(Oid relid);
 extern bool dg_arm_is_plain(Oid relid, Oid root);
 extern List *dg_arm_key_columns(Oid relid);
+extern char dg_arm_enabled(const char *name);
 extern bool dg_arming(void);
 extern void dg_disarm(Oid relid);
 extern void dg_make_way(Oid relid, bool deletes);

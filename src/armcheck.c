@@ -34,6 +34,7 @@
 
 #include "arm.h"
 #include "armcheck.h"
+#include "named.h"
 
 /* A trigger as it should be */
 typedef struct Expected
@@ -44,7 +45,7 @@ typedef struct Expected
 	bool		old_table;
 } Expected;
 
-/* What a condition of a key trigger compares */
+/* What key triggers compare, in updates that they are made for */
 typedef struct Watched
 {
 	Bitmapset  *columns;
@@ -104,6 +105,7 @@ check_relation(Oid relid, Oid root, List **faults)
 	Expected	expected[] = {
 		{DG_TRIGGER_DELETE, TRIGGER_TYPE_ROW | TRIGGER_TYPE_DELETE, "_guard_rows", plain},
 		{DG_TRIGGER_KEY, TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, "_guard_rows", false},
+		{DG_TRIGGER_KEY_UNNAMED, TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, "_guard_rows", false},
 		{DG_TRIGGER_TRUNCATE, TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, "_guard_truncate", false},
 		{DG_TRIGGER_END_UPDATE, TRIGGER_TYPE_UPDATE, "_guard_end", false},
 		{DG_TRIGGER_END_DELETE, TRIGGER_TYPE_DELETE, "_guard_end", false},
@@ -116,7 +118,7 @@ check_relation(Oid relid, Oid root, List **faults)
 	if (((Form_pg_class) GETSTRUCT(tuple))->relpersistence == RELPERSISTENCE_UNLOGGED)
 		add_fault(relid, faults, pstrdup("it is unlogged, and emptied after a crash"));
 	ReleaseSysCache(tuple);
-	for (int i = 0; i < lengthof(expected) - (plain ? 1 : 0); i++)
+	for (int i = 0; i < lengthof(expected) - (plain ? 2 : 0); i++)
 		check_trigger(relid, &expected[i], faults);
 	check_watched(relid, root, faults);
 }
@@ -132,8 +134,10 @@ check_trigger(Oid relid, const Expected *expected, List **faults)
 		add_fault(relid, faults, psprintf("trigger \"%s\" is missing", expected->name));
 	else if (!is_as_expected(tuple, desc, expected))
 		add_fault(relid, faults, psprintf("trigger \"%s\" has another definition", expected->name));
-	else if (((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled != TRIGGER_FIRES_ALWAYS)
-		add_fault(relid, faults, psprintf("trigger \"%s\" is not enabled ALWAYS", expected->name));
+	else if (((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled != dg_arm_enabled(expected->name))
+		add_fault(relid, faults,
+				  psprintf("trigger \"%s\" is not enabled %s", expected->name,
+						   dg_arm_enabled(expected->name) == TRIGGER_FIRES_ALWAYS ? "ALWAYS" : "REPLICA"));
 }
 
 /* Is a trigger defined as arm.c does it?  Conditions are looked at elsewhere. */
@@ -150,7 +154,7 @@ is_as_expected(HeapTuple tuple, TupleDesc desc, const Expected *expected)
 										   ObjectIdGetDatum(get_namespace_oid("delete_guard", true)));
 
 	return form->tgtype == expected->type && form->tgfoid == function &&
-		!form->tgdeferrable && form->tgattr.dim1 == 0 && no_condition == !is_key &&
+		!form->tgdeferrable && (is_key || form->tgattr.dim1 == 0) && no_condition == !is_key &&
 		heap_attisnull(tuple, Anum_pg_trigger_tgoldtable, desc) == !expected->old_table;
 }
 
@@ -165,6 +169,8 @@ check_watched(Oid relid, Oid root, List **faults)
 	add_watched(relid, DG_TRIGGER_KEY_OWN, &watched);
 	if (watched.otherwise)
 		add_fault(relid, faults, pstrdup("the condition of a key trigger is another"));
+	if (!dg_keys_seen(relid))
+		add_fault(relid, faults, pstrdup("keys can change in an UPDATE that does not name them, which no trigger sees"));
 	foreach(lc, dg_arm_key_columns(relid))
 	{
 		if (!bms_is_member(lfirst_int(lc), watched.columns))
@@ -173,20 +179,31 @@ check_watched(Oid relid, Oid root, List **faults)
 	}
 }
 
-/* Add the columns that a key trigger compares; none if it is not there */
+/* Add the columns that a key trigger compares and is made for; none if it is not there */
 static void
 add_watched(Oid relid, const char *name, Watched *watched)
 {
 	TupleDesc	desc;
 	HeapTuple	tuple = find_trigger(relid, name, &desc);
+	Form_pg_trigger form;
+	Watched		compared = {0};
+	Bitmapset  *named = NULL;
 	bool		isnull = true;
 	Datum		qual;
 
-	if (tuple == NULL || ((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled != TRIGGER_FIRES_ALWAYS)
+	if (tuple == NULL)
 		return;
+	form = (Form_pg_trigger) GETSTRUCT(tuple);
 	qual = heap_getattr(tuple, Anum_pg_trigger_tgqual, desc, &isnull);
-	if (!isnull)
-		walk_condition(stringToNode(TextDatumGetCString(qual)), watched);
+	if (isnull || form->tgenabled != TRIGGER_FIRES_ALWAYS)
+		return;
+	walk_condition(stringToNode(TextDatumGetCString(qual)), &compared);
+	for (int i = 0; i < form->tgattr.dim1; i++)
+		named = bms_add_member(named, form->tgattr.values[i]);
+	if (named)
+		compared.columns = bms_intersect(compared.columns, named);
+	watched->columns = bms_add_members(watched->columns, compared.columns);
+	watched->otherwise = watched->otherwise || compared.otherwise;
 }
 
 /*

@@ -47,6 +47,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "arm.h"
 #include "catalog.h"
 #include "change.h"
 #include "command.h"
@@ -343,6 +344,9 @@ clause_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid)
 			if (!dg_is_trigger_name(cmd->name) ||
 				!OidIsValid(get_trigger_oid(relid, cmd->name, true)))
 				return NIL;
+			if (cmd->subtype == AT_EnableReplicaTrig &&
+				dg_arm_enabled(cmd->name) == TRIGGER_FIRES_ON_REPLICA)
+				return NIL;		/* as it should be; a dump does this */
 			break;
 		case AT_EnableTrigAll:
 		case AT_EnableTrigUser:

@@ -34,10 +34,12 @@
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -49,6 +51,7 @@
 #include "ddlstate.h"
 #include "ddltext.h"
 #include "guarded.h"
+#include "named.h"
 #include "policy.h"
 #include "sql.h"
 #include "steps.h"
@@ -67,6 +70,7 @@ static Oid	latest_judged = InvalidOid; /* protected table that it was judged for
 
 static EventTriggerData *event_of_call(FunctionCallInfo fcinfo, const char *function,
 									   const char *event);
+static void lock_for_trigger(CreateTrigStmt *stmt);
 static void make_way(Oid relid, bool deletes);
 static void forget_table(Oid relid);
 static bool adds_parents(Node *parsetree);
@@ -95,6 +99,8 @@ delete_guard_ddl_start(PG_FUNCTION_ARGS)
 	latest_relid = latest_judged = InvalidOid;
 	if (!dg_ddl_is_our_business() || dg_guarded_tables() == NIL)
 		PG_RETURN_NULL();
+	if (IsA(parsetree, CreateTrigStmt))
+		lock_for_trigger((CreateTrigStmt *) parsetree);
 	command = dg_ddl_begin(parsetree);
 	old = MemoryContextSwitchTo(command->context);
 	if (IsA(parsetree, AlterTableStmt))
@@ -133,6 +139,23 @@ event_of_call(FunctionCallInfo fcinfo, const char *function, const char *event)
 				 errmsg("function \"delete_guard.%s\" must be called by an event trigger for %s",
 						function, event)));
 	return (EventTriggerData *) fcinfo->context;
+}
+
+/*
+ * A trigger that may change keys has our key triggers made again in the whole
+ * hierarchy when it is there.  Lock from the top down, as whoever writes to it
+ * does, before the command locks a part of it.
+ */
+static void
+lock_for_trigger(CreateTrigStmt *stmt)
+{
+	Oid			relid = dg_range_relation(stmt->relation);
+
+	if (stmt->timing == TRIGGER_TYPE_BEFORE && stmt->row && (stmt->events & TRIGGER_TYPE_UPDATE) &&
+		OidIsValid(relid) && OidIsValid(dg_guarded_by(relid)) &&
+		pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) == ACLCHECK_OK &&
+		dg_keys_named(relid))
+		(void) dg_hierarchy(topmost(relid));
 }
 
 /* Triggers make way for the command that begins, and are back at its end */

@@ -37,6 +37,7 @@
 #include "change.h"
 #include "ddlstate.h"
 #include "ddltext.h"
+#include "named.h"
 #include "sql.h"
 #include "steps.h"
 
@@ -243,8 +244,9 @@ dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject)
 }
 
 /*
- * A relation is losing a trigger of ours to the command under way: it gets it
- * back at the end, if it is still there.
+ * A relation is losing a trigger of ours to the command under way, or gets one
+ * of somebody else's that ours cannot be as they are with: at the end its
+ * triggers are made again, if it is still there.
  */
 void
 dg_ddl_lost_trigger(Oid relid)
@@ -423,8 +425,9 @@ at_subxact_event(SubXactEvent event, SubTransactionId subid,
 }
 
 /*
- * A command that did not end as others do has taken triggers of ours away: the
- * transaction must not commit.
+ * A command that did not end as others do has taken triggers of ours away, or
+ * made one that they would have to be different for: the transaction must not
+ * commit.
  */
 static void
 refuse_unarmed(const DgDdlCommand *command)
@@ -435,10 +438,18 @@ refuse_unarmed(const DgDdlCommand *command)
 	{
 		Oid			relid = lfirst_oid(lc);
 
-		if (get_rel_name(relid) && OidIsValid(dg_guarded_by(relid)) && !dg_is_armed(relid))
+		if (get_rel_name(relid) == NULL || !OidIsValid(dg_guarded_by(relid)))
+			continue;
+		if (!dg_is_armed(relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("protected table \"%s\" has lost triggers of delete_guard",
+							get_rel_name(relid)),
+					 errhint("Call delete_guard.protect() for the table in the same transaction.")));
+		if (!dg_all_keys_seen(relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("protected table \"%s\" has a new trigger that could change keys unseen",
 							get_rel_name(relid)),
 					 errhint("Call delete_guard.protect() for the table in the same transaction.")));
 	}

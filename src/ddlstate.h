@@ -29,7 +29,7 @@ typedef struct DgDdlCommand
 	DgDdl	   *ddl;			/* NULL if it was not looked at */
 	bool		keep_dropped;	/* triggers of ours are not made again */
 	List	   *permitted;		/* DgDdlChange: what had a favourable verdict */
-	List	   *rearm;			/* relations that lost a trigger of ours */
+	List	   *rearm;			/* relations whose triggers are to be made again */
 	List	   *lost_keys;		/* DgGuardedKey: foreign keys dropped */
 	List	   *lost_columns;	/* DgLostColumn */
 } DgDdlCommand;

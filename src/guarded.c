@@ -384,7 +384,8 @@ bool
 dg_is_trigger_name(const char *name)
 {
 	static const char *const names[] = {DG_TRIGGER_DELETE, DG_TRIGGER_KEY,
-		DG_TRIGGER_KEY_OWN, DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_DELETE, DG_TRIGGER_END_UPDATE};
+		DG_TRIGGER_KEY_OWN, DG_TRIGGER_KEY_UNNAMED, DG_TRIGGER_TRUNCATE, DG_TRIGGER_END_DELETE,
+		DG_TRIGGER_END_UPDATE};
 
 	for (int i = 0; i < lengthof(names); i++)
 	{
@@ -427,10 +428,23 @@ dg_own_trigger(Oid trigger, DgOwnTrigger *result)
 		return false;
 	form = (Form_pg_trigger) GETSTRUCT(tuple);
 	result->relid = form->tgrelid;
-	result->enabled = form->tgenabled;
+	result->enabled = form->tgenabled == TRIGGER_FIRES_ALWAYS ||
+		form->tgenabled == dg_arm_enabled(NameStr(form->tgname));
 	result->own_name = dg_is_trigger_name(NameStr(form->tgname));
 	result->own_function = dg_is_own_function(form->tgfoid);
 	return (result->own_function || result->own_name) && OidIsValid(dg_guarded_by(result->relid));
+}
+
+/*
+ * The relation that a trigger is on, as the command under way has left it.
+ */
+Oid
+dg_trigger_relation(Oid trigger)
+{
+	HeapTuple	tuple = own_changes_seen(TriggerRelationId, TriggerOidIndexId,
+										 Anum_pg_trigger_oid, trigger);
+
+	return tuple ? ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid : InvalidOid;
 }
 
 /*

@@ -15,7 +15,7 @@
 typedef struct DgOwnTrigger
 {
 	Oid			relid;			/* what it stands on */
-	char		enabled;		/* pg_trigger.tgenabled */
+	bool		enabled;		/* does it fire when it should? */
 	bool		own_name;		/* has it one of our names? */
 	bool		own_function;	/* does it call one of our functions? */
 } DgOwnTrigger;
@@ -47,6 +47,7 @@ extern bool dg_is_key_index(Oid indexoid, Oid *relid);
 extern bool dg_is_trigger_name(const char *name);
 extern bool dg_has_own_trigger(Oid relid);
 extern bool dg_own_trigger(Oid trigger, DgOwnTrigger *result);
+extern Oid	dg_trigger_relation(Oid trigger);
 extern Oid	dg_rule_relation(Oid rule);
 extern bool dg_event_trigger_intact(Oid event_trigger);
 extern bool dg_function_intact(Oid function);

@@ -22,7 +22,12 @@
  *
  * Everywhere else (partitions, inheritance, keys changed by a cascade) rows come
  * one by one.  Each is judged as it comes; what is allowed collects in a pending
- * event (pending.c), which the guard-end trigger finishes.
+ * event (pending.c), which the guard-end trigger finishes, or where there is none
+ * the end of the transaction.
+ *
+ * Key triggers may be made for UPDATE OF the key's columns (arm.c).  In replica
+ * role another trigger fires after them for every row updated: it judges those
+ * whose keys changed without a key trigger's having fired.
  *
  * Lifetime.  Which statement a firing belongs to is told by the memory context
  * of the query, the parent of the one that triggers are called in.  Marks of
@@ -35,6 +40,7 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -47,6 +53,7 @@
 
 #include "arm.h"
 #include "keydiff.h"
+#include "named.h"
 #include "pending.h"
 #include "removal.h"
 
@@ -74,9 +81,22 @@ typedef struct DgMove
 	int			nfound;			/* rows with its identity */
 } DgMove;
 
+/* The row that a key trigger judged last, in replica role */
+typedef struct DgJudgedRow
+{
+	Oid			relid;
+	TransactionId xid;
+	ItemPointerData before;
+	ItemPointerData after;
+} DgJudgedRow;
+
 static dlist_head judged = DLIST_STATIC_INIT(judged);
+static DgJudgedRow judged_row = {0};
 
 static bool is_own_row_trigger(const Trigger *trigger);
+static void remember_judged_row(TriggerData *trigdata);
+static bool is_judged_row(TriggerData *trigdata);
+static bool key_differs(TriggerData *trigdata);
 static void guard_set(TriggerData *trigdata);
 static bool guard_rekeyed(TriggerData *trigdata);
 static bool judge_rekeyed(TriggerData *trigdata, DgRekeyed *set, MemoryContext query);
@@ -107,10 +127,17 @@ delete_guard_guard_rows(PG_FUNCTION_ARGS)
 						"delete_guard._guard_rows")));
 	if (!is_own_row_trigger(trigdata->tg_trigger))
 		return PointerGetDatum(NULL);
+	if (strcmp(trigdata->tg_trigger->tgname, DG_TRIGGER_KEY_UNNAMED) == 0)
+	{
+		if (!is_judged_row(trigdata) && key_differs(trigdata))
+			guard_row(trigdata);
+		return PointerGetDatum(NULL);
+	}
 	if (trigdata->tg_oldtable && TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		guard_set(trigdata);
 	else if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) || !guard_rekeyed(trigdata))
 		guard_row(trigdata);
+	remember_judged_row(trigdata);
 	return PointerGetDatum(NULL);
 }
 
@@ -200,8 +227,54 @@ is_own_row_trigger(const Trigger *trigger)
 {
 	return !trigger->tgdeferrable &&
 		(strcmp(trigger->tgname, DG_TRIGGER_DELETE) == 0 ||
-		 strcmp(trigger->tgname, DG_TRIGGER_KEY) == 0 ||
-		 strcmp(trigger->tgname, DG_TRIGGER_KEY_OWN) == 0);
+		 dg_is_key_trigger(trigger->tgname) ||
+		 strcmp(trigger->tgname, DG_TRIGGER_KEY_UNNAMED) == 0);
+}
+
+/*
+ * A row that a key trigger has just judged, in replica role: the trigger
+ * "unnamed" comes next for the same row.  Its places tell which it is: those of
+ * a version that was in an index are not used again before VACUUM, not even
+ * after a savepoint was rolled back.
+ */
+static void
+remember_judged_row(TriggerData *trigdata)
+{
+	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA ||
+		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		return;
+	judged_row.relid = RelationGetRelid(trigdata->tg_relation);
+	judged_row.xid = GetTopTransactionIdIfAny();
+	judged_row.before = trigdata->tg_trigtuple->t_self;
+	judged_row.after = trigdata->tg_newtuple->t_self;
+}
+
+/*
+ * Is it this row?  Which columns an update names is not asked, as that is not
+ * what matters, and up to PostgreSQL 17.2 a trigger may be told another
+ * update's (tg_updatedcols).
+ */
+static bool
+is_judged_row(TriggerData *trigdata)
+{
+	return judged_row.relid == RelationGetRelid(trigdata->tg_relation) &&
+		judged_row.xid == GetTopTransactionIdIfAny() &&
+		ItemPointerEquals(&judged_row.before, &trigdata->tg_trigtuple->t_self) &&
+		ItemPointerEquals(&judged_row.after, &trigdata->tg_newtuple->t_self);
+}
+
+/* Does an update change a key of a protected table? */
+static bool
+key_differs(TriggerData *trigdata)
+{
+	DgTable    *table = dg_table_acquire(RelationGetRelid(trigdata->tg_relation));
+	bool	   *concerned = palloc(sizeof(bool) * Max(table->nreferences, 1));
+	bool		result = table->is_protected &&
+		dg_keys_differ(table, trigdata->tg_trigslot, trigdata->tg_newslot, concerned);
+
+	dg_table_release(table);
+	pfree(concerned);
+	return result;
 }
 
 /* Judge the whole transition table, once */

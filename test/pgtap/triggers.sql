@@ -24,24 +24,36 @@ SELECT is_empty('SELECT FROM guards', 'no table has a guard before protect()');
 SELECT delete_guard.protect(t) FROM unnest('{plain,part,parent}'::regclass[]) t;
 
 SELECT set_eq($$SELECT tgname FROM guards WHERE rel = 'plain'::regclass$$,
-    ARRAY['00_delete_guard_delete', '00_delete_guard_key', '00_delete_guard_truncate', '00_delete_guard_end_update']::name[],
+    ARRAY['00_delete_guard_delete', '00_delete_guard_key', '00_delete_guard_truncate', '00_delete_guard_key_unnamed']::name[],
     'plain table: names of the triggers');
 SELECT set_eq(format($$SELECT tgname FROM guards WHERE rel = %L::regclass$$, t),
-    ARRAY['00_delete_guard_delete', '00_delete_guard_key', '00_delete_guard_truncate', '00_delete_guard_end_update', '00_delete_guard_end_delete']::name[],
+    ARRAY['00_delete_guard_delete', '00_delete_guard_key', '00_delete_guard_key_unnamed', '00_delete_guard_truncate', '00_delete_guard_end_update', '00_delete_guard_end_delete']::name[],
     t || ': names of the triggers')
 FROM unnest('{part,part_1,part_1a,part_2,parent,child}'::text[]) t;
-SELECT is_empty($$SELECT rel, tgname FROM guards WHERE tgenabled <> 'A'$$, 'every trigger is ENABLE ALWAYS');
+SELECT is_empty($$SELECT rel, tgname FROM guards WHERE tgenabled <> 'A' AND tgname <> '00_delete_guard_key_unnamed'$$,
+    'every trigger but one is ENABLE ALWAYS');
+SELECT is_empty($$SELECT rel, tgname FROM guards WHERE tgenabled <> 'R' AND tgname = '00_delete_guard_key_unnamed'$$,
+    'which fires in replica role');
 SELECT is_empty($$SELECT rel, tgname FROM guards WHERE rel = 'other'::regclass OR rel = 'pkg'::regclass$$, 'other tables have none');
 SELECT results_eq(
     $$SELECT tgname::text COLLATE "C", function, row, before, del, upd, trunc FROM guards WHERE rel = 'plain'::regclass ORDER BY tgname$$,
     $$SELECT n COLLATE "C", f COLLATE "C", a, b, c, d, e FROM (VALUES ('00_delete_guard_delete', 'delete_guard._guard_rows', true, false, true, false, false),
-             ('00_delete_guard_end_update', 'delete_guard._guard_end', false, false, false, true, false),
              ('00_delete_guard_key', 'delete_guard._guard_rows', true, false, false, true, false),
+             ('00_delete_guard_key_unnamed', 'delete_guard._guard_rows', true, false, false, true, false),
              ('00_delete_guard_truncate', 'delete_guard._guard_truncate', false, true, false, false, true)) AS x(n, f, a, b, c, d, e)$$,
     'plain table: when they fire');
 SELECT is((SELECT count(*) FROM guards WHERE tgoldtable IS NOT NULL), 1::bigint, 'the plain table alone has a transition table');
-SELECT is_empty($$SELECT FROM guards WHERE tgtype & 16 <> 0 AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = rel AND t.tgname = guards.tgname AND cardinality(t.tgattr) > 0)$$,
-    'no trigger is for named columns only');
+SELECT set_eq($$SELECT rel::text, guards.tgname, ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = rel AND attnum = ANY (t.tgattr) ORDER BY 1) AS columns
+      FROM guards JOIN pg_trigger t ON t.tgrelid = rel AND t.tgname = guards.tgname WHERE cardinality(t.tgattr) > 0$$,
+    $$SELECT rel, '00_delete_guard_key'::name AS trigger, CASE rel WHEN 'plain' THEN '{id,name}' ELSE '{id}' END::name[] AS columns
+      FROM unnest('{plain,part,part_1,part_1a,part_2,parent,child}'::text[]) AS rel$$,
+    'the key triggers are for updates that name a key');
+CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER quiet BEFORE UPDATE ON part_1a FOR EACH ROW EXECUTE FUNCTION quiet();
+SELECT is_empty($$SELECT FROM guards JOIN pg_trigger t ON t.tgrelid = rel AND t.tgname = guards.tgname
+      WHERE cardinality(t.tgattr) > 0 AND rel::text LIKE 'part%' AND rel <> 'parent'::regclass$$,
+    'for every update, where one table of the hierarchy has a trigger that may change a key');
+DROP TRIGGER quiet ON part_1a;
 SELECT is(
     (SELECT array_agg(CASE WHEN tgname LIKE '00\_delete\_guard%' THEN 'guard' ELSE 'key' END ORDER BY tgname COLLATE "C")
        FROM pg_trigger WHERE tgrelid = 'plain'::regclass AND tgtype & 1 <> 0 AND tgtype & 8 <> 0),
@@ -55,7 +67,7 @@ SELECT ok(EXISTS (SELECT FROM guards WHERE rel = 'part_1b'::regclass AND tgname 
     'a new partition has the row triggers at once');
 SELECT delete_guard.protect('part', 'log');
 SELECT set_eq($$SELECT tgname FROM guards WHERE rel = 'part_1b'::regclass$$,
-    ARRAY['00_delete_guard_delete', '00_delete_guard_key', '00_delete_guard_truncate', '00_delete_guard_end_update', '00_delete_guard_end_delete']::name[],
+    ARRAY['00_delete_guard_delete', '00_delete_guard_key', '00_delete_guard_key_unnamed', '00_delete_guard_truncate', '00_delete_guard_end_update', '00_delete_guard_end_delete']::name[],
     'protect() again completes it');
 SELECT delete_guard.protect('plain', 'log');
 SELECT is((SELECT count(*) FROM guards WHERE rel = 'plain'::regclass), 4::bigint, 'protect() again doubles nothing');
