@@ -28,18 +28,18 @@ RESUME=${RESUME:-}
 OUT=${OUT:-$PWD/bench/results${QUICK:+-quick}}
 NOINDEX_ROWS=20000
 if [ -n "$QUICK" ]; then
-    defaults=(3 50000 1000 1000 2 'bulk noindex single other refused')
+    defaults=(3 50000 2000 1000 2 'bulk noindex single other refused')
     LIMITS=${LIMITS:-bulk=25 noindex=20 single=30 other=20 refused=25}
 else
-    defaults=(5 200000 2000 2000 4 'bulk noindex crossover single other refused growth memory instructions pgaudit')
-    LIMITS=${LIMITS:-bulk=240 noindex=150 crossover=60 single=240 other=100 refused=240 pgaudit=40}
+    defaults=(5 200000 4000 2000 4 'bulk noindex crossover single other refused growth memory instructions pgaudit')
+    LIMITS=${LIMITS:-bulk=200 noindex=120 crossover=40 single=200 other=80 refused=200 pgaudit=40}
 fi
 # Seconds after which a section begins no further round, once it has had 3
 RUNS=${RUNS:-${defaults[0]}}
 ROWS=${ROWS:-${defaults[1]}}
 PGBENCH_SYNC=${PGBENCH_SYNC:-${defaults[2]}}        # transactions a client
 PGBENCH_ASYNC=${PGBENCH_ASYNC:-${defaults[3]}}
-SINGLE_RUNS=${SINGLE_RUNS:-$((RUNS * 2))}
+SINGLE_RUNS=${SINGLE_RUNS:-$((${QUICK:+1} + 0 ? RUNS : RUNS * 2))}
 SECONDS_EACH=${SECONDS_EACH:-${defaults[4]}}
 ONLY=${ONLY:-${defaults[5]}}
 GROWTH=${GROWTH:-1000 10000 100000 1000000${FULL:+ 10000000}}
