@@ -72,6 +72,13 @@ SELECT count(*) AS trials, sum(different) AS different, min(keys), max(keys), bo
     SELECT (differences(format('k IN (%s, %s, %s)', x, CASE WHEN x % 2 = 0 THEN x ELSE x * 3 END, CASE WHEN x % 3 = 0 THEN x ELSE x * 2 END))).*
     FROM generate_series(11, 900, 37) AS x) AS t;
 SELECT * FROM differences('k > 0');
+-- more keys than a hash may hold: lot after lot
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+SELECT * FROM differences('k > 0');
+SELECT * FROM differences('k BETWEEN 300 AND 2298');
+RESET work_mem;
+RESET hash_mem_multiplier;
 
 SELECT dg_test.alone($$SELECT count(delete_guard.forget_reference(name)) > 0 AS forgotten FROM delete_guard.declared_reference$$);
 SELECT dg_test.alone($$SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables$$);
