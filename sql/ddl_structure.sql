@@ -76,7 +76,7 @@ INSERT INTO pt VALUES (600, 'x');
 DELETE FROM pt WHERE id = 600;  -- fails
 TRUNCATE pt_7;  -- fails
 SELECT dg_test.ddl('DROP TABLE pt_7'), dg_test.ddl('ALTER TABLE pt DETACH PARTITION pt_7');
--- in mode block below one in mode log: stays so; then both in block: the wider scope, the larger number
+-- in mode block below one in mode log: stays so; then both in block: the wider scope, the larger number, of the nearest
 CREATE TABLE lg (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
 CREATE TABLE lg_1 (id int PRIMARY KEY, v text);
 SELECT delete_guard.protect('lg', 'log'), delete_guard.protect('lg_1', 'block', 'all', 3) \g /dev/null
@@ -134,8 +134,37 @@ SELECT delete_guard.protect(t) FROM unnest(ARRAY['k', 'k2', 'k3']::regclass[]) A
 SELECT dg_test.ddl(s) FROM unnest(ARRAY['ALTER TYPE ct DROP ATTRIBUTE b', 'ALTER TYPE ct DROP ATTRIBUTE unused CASCADE', 'ALTER TYPE outer_ct DROP ATTRIBUTE n',
     'ALTER TABLE row_type DROP COLUMN b', 'ALTER TYPE ct RENAME ATTRIBUTE a TO z', 'ALTER TYPE ct DROP ATTRIBUTE IF EXISTS nothing', 'DROP DOMAIN part', 'DROP DOMAIN part CASCADE']) AS s;
 
+-- a key that goes by CASCADE with a type that the referencing column has, too
+CREATE DOMAIN shared AS int;
+CREATE TABLE k4 (id int PRIMARY KEY, a shared UNIQUE);
+CREATE TABLE r4 (a shared REFERENCES k4 (a), note text);
+CREATE DOMAIN shared_soft AS int;
+CREATE TABLE k5 (id int PRIMARY KEY, a shared_soft UNIQUE, spare shared_soft);
+CREATE TABLE r5 (a shared_soft, note text);
+SELECT delete_guard.protect('k4'), delete_guard.protect('k5'), delete_guard.declare_reference('r5', '{a}', 'k5', '{a}') \g /dev/null
+SELECT dg_test.ddl(s) FROM unnest(ARRAY['DROP DOMAIN shared CASCADE', 'DROP DOMAIN shared_soft CASCADE', 'ALTER TABLE k5 DROP COLUMN spare']) AS s;
+
+-- protected by itself and put below another: its own approvers stay the ones who decide
+CREATE TABLE own (id int PRIMARY KEY, v text);
+CREATE TABLE above (id int PRIMARY KEY, v text);
+SELECT delete_guard.protect('own', 'block', 'all'), delete_guard.add_approver('regress_dg_bob', 'own') \g /dev/null
+SELECT delete_guard.protect('above', approvals => 2) \g /dev/null
+ALTER TABLE own INHERIT above;
+SELECT delete_guard.add_approver('regress_dg_carol', 'above') \g /dev/null
+INSERT INTO own VALUES (1, 'x');
+DELETE FROM above;  -- fails
+SELECT dg_test.ddl('DROP TABLE own');
+SELECT table_name, operation, approvals_needed FROM delete_guard.pending_requests WHERE table_name IN ('dg_structure.own', 'dg_structure.above') ORDER BY request_id;
+
+-- a table that refers by declaration, or has an approver, and is dropped
+CREATE TABLE gone (id int PRIMARY KEY, p_id int);
+SELECT delete_guard.declare_reference('gone', '{p_id}', 'p'), delete_guard.protect('gone', 'log'), delete_guard.add_approver('regress_dg_bob', 'gone') \g /dev/null
+SELECT dg_test.last_event() AS mark \gset
+DROP TABLE gone;
+SELECT name FROM delete_guard.references_to('p');
 \c - :super
 SET client_min_messages = warning;
+SELECT operation, outcome, table_name, details - 'dropped_table' AS details FROM delete_guard.audit_log WHERE event_id > :mark ORDER BY event_id;
 CALL dg_test.release('dg_structure');
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_dg_owner', current_database()); END $$;
 DROP SCHEMA dg_structure, dg_structure_made CASCADE;

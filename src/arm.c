@@ -111,13 +111,19 @@ dg_arm(Oid relid)
 }
 
 /*
- * Create only triggers that are missing, on a table or below it; what has its
+ * Create only triggers that are missing, on the root of a hierarchy and on
+ * relations that have been added to it, with what is below them.  What has its
  * triggers is neither changed nor locked.
  */
 void
-dg_arm_new(Oid relid)
+dg_arm_new(List *added, Oid root)
 {
-	arm_hierarchy(find_all_inheritors(relid, AccessShareLock, NULL), relid, true);
+	List	   *relids = list_make1_oid(root);
+	ListCell   *lc;
+
+	foreach(lc, added)
+		relids = list_concat_unique_oid(relids, find_all_inheritors(lfirst_oid(lc), AccessShareLock, NULL));
+	arm_hierarchy(relids, root, true);
 }
 
 /*

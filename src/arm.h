@@ -20,7 +20,7 @@
 #define DG_TRIGGER_END_UPDATE "00_delete_guard_end_update"
 
 extern void dg_arm(Oid relid);
-extern void dg_arm_new(Oid relid);
+extern void dg_arm_new(List *added, Oid root);
 extern void dg_arm_again(List *relids, Oid root);
 extern bool dg_is_armed(Oid relid);
 extern bool dg_keys_watched(Oid relid);

@@ -182,8 +182,9 @@ protection_from_tuple(HeapTuple tuple, TupleDesc desc)
 /*
  * Find the protection that covers a relation: its own, or that of a table above
  * it.  If there are several, as a table has become a partition or a child since
- * it was protected, it is that of the topmost in block mode, if any is, with as
- * wide a scope and as many approvals as any of the same mode has.
+ * it was protected, it is that of the nearest in block mode, if any is, so that
+ * its approvers stay who they were; with as wide a scope and as many approvals as
+ * any above it has in the same mode.
  */
 bool
 dg_protection_find(Oid relid, DgProtection *protection)
@@ -195,16 +196,15 @@ dg_protection_find(Oid relid, DgProtection *protection)
 	{
 		DgProtection one;
 
-		if (!dg_protection_read(lfirst_oid(lc), &one) ||
-			(found && protection->mode == DG_MODE_BLOCK && one.mode == DG_MODE_LOG))
+		if (!dg_protection_read(lfirst_oid(lc), &one))
 			continue;
-		if (found && protection->mode == one.mode)
+		if (!found || one.mode > protection->mode)
+			*protection = one;
+		else if (one.mode == protection->mode)
 		{
-			one.approvals = Max(one.approvals, protection->approvals);
-			if (protection->scope == DG_SCOPE_ALL)
-				one.scope = DG_SCOPE_ALL;
+			protection->approvals = Max(one.approvals, protection->approvals);
+			protection->scope = Max(one.scope, protection->scope);
 		}
-		*protection = one;
 		found = true;
 	}
 	return found;

@@ -73,6 +73,7 @@ static EventTriggerData *event_of_call(FunctionCallInfo fcinfo, const char *func
 static void lock_for_trigger(CreateTrigStmt *stmt);
 static void make_way(Oid relid, bool deletes);
 static void forget_table(Oid relid);
+static void forget_rows(const char *step, const char *query, Oid relid);
 static bool adds_parents(Node *parsetree);
 static void refuse_heirs(void);
 static void judge_again(Node *parsetree);
@@ -194,27 +195,48 @@ forget_table(Oid relid)
 		const char *step;
 		const char *query;
 	}			forget[] = {
-		{"unprotect", "DELETE FROM delete_guard.protected_table WHERE table_id::oid = $1"},
-		{"forget_reference", "DELETE FROM delete_guard.declared_reference WHERE $1 IN (referenced::oid, referencing::oid)"},
-		{"remove_approver", "DELETE FROM delete_guard.approver WHERE table_id::oid = $1"},
+		{"unprotect", "DELETE FROM delete_guard.protected_table WHERE table_id::oid = $1"
+		" RETURNING 0::oid, jsonb_build_object('dropped_table', $1)::text"},
+		{"forget_reference", "DELETE FROM delete_guard.declared_reference WHERE $1 IN (referenced::oid, referencing::oid)"
+		" RETURNING referenced::oid, jsonb_build_object('name', name, 'dropped_table', $1)::text"},
+		{"remove_approver", "DELETE FROM delete_guard.approver WHERE table_id::oid = $1"
+		" RETURNING 0::oid, jsonb_build_object('role', role_name, 'dropped_table', $1)::text"},
 	};
 
 	for (int i = 0; i < lengthof(forget); i++)
-	{
-		Oid			argtype = OIDOID;
-		Datum		arg = ObjectIdGetDatum(relid);
-		DgRoleState saved;
-		bool		changed;
-
-		dg_own_connect(&saved);
-		dg_own_query(forget[i].query, 1, &argtype, &arg, NULL, false, 0);
-		changed = SPI_processed > 0;
-		dg_own_finish(&saved);
-		if (changed)
-			dg_journal_step(forget[i].step, InvalidOid, psprintf("{\"dropped_table\": %u}", relid));
-	}
+		forget_rows(forget[i].step, forget[i].query, relid);
 	dg_catalog_changed("protected_table");
 	dg_catalog_changed("declared_reference");
+}
+
+/* Remove rows that are about a table that is gone, with an event for each */
+static void
+forget_rows(const char *step, const char *query, Oid relid)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			argtype = OIDOID;
+	Datum		arg = ObjectIdGetDatum(relid);
+	List	   *tables = NIL;
+	List	   *details = NIL;
+	DgRoleState saved;
+	ListCell   *lc;
+	ListCell   *dc;
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 1, &argtype, &arg, NULL, false, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		MemoryContext old = MemoryContextSwitchTo(caller);
+		bool		isnull;
+
+		tables = lappend_oid(tables, DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
+		details = lappend(details, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
+		MemoryContextSwitchTo(old);
+	}
+	dg_own_finish(&saved);
+	forboth(lc, tables, dc, details)
+		dg_journal_step(step, get_rel_name(lfirst_oid(lc)) ? lfirst_oid(lc) : InvalidOid, lfirst(dc));
 }
 
 /*
@@ -392,7 +414,7 @@ arm_added(Node *parsetree, Oid relid, Oid root)
 				 errmsg("foreign table \"%s\" cannot inherit from protected table \"%s\"",
 						get_rel_name(relid), get_rel_name(root)),
 				 errdetail("What becomes of its rows on the other server is not seen.")));
-	dg_arm_new(root);
+	dg_arm_new(added, root);
 	foreach(lc, added)
 		faulty = list_concat_unique_oid(faulty, dg_arm_faulty_below(lfirst_oid(lc), root));
 	dg_arm_again(faulty, root);
@@ -409,7 +431,8 @@ put_right(DgDdlCommand *command)
 		if (OidIsValid(dg_guarded_by(lfirst_oid(lc))))
 			dg_arm(topmost(lfirst_oid(lc)));
 	}
-	dg_ddl_record_lost_columns(command);
+	dg_ddl_judge_lost_columns(command);
+		dg_ddl_record_lost_columns(command);
 	put_released(command->ddl->released);
 	foreach(lc, command->ddl->notes)
 	{

@@ -296,6 +296,41 @@ dg_ddl_lost_column(Oid relid, AttrNumber attnum)
 }
 
 /*
+ * Ask about columns that a declared reference refers to and that a command, now
+ * at its end, has dropped: when it dropped them, nothing referred to them any
+ * more, as the referencing columns had gone before.
+ */
+void
+dg_ddl_judge_lost_columns(DgDdlCommand *command)
+{
+	static const char *const query =
+		"SELECT FROM delete_guard.declared_reference"
+		" WHERE referenced_oid = $1 AND $2 = ANY (referenced_attnums)";
+	ListCell   *lc;
+
+	foreach(lc, command->lost_columns)
+	{
+		DgLostColumn *column = lfirst(lc);
+		Oid			table_id = dg_guarded_by(column->relid);
+		Oid			argtypes[2] = {OIDOID, INT2OID};
+		Datum		args[2] = {ObjectIdGetDatum(column->relid), Int16GetDatum(column->attnum)};
+		DgRoleState saved;
+		bool		referred_to;
+
+		if (!OidIsValid(table_id) || is_permitted(command, table_id, NULL, NULL))
+			continue;
+		dg_own_connect(&saved);
+		dg_own_query(query, 2, argtypes, args, NULL, true, 1);
+		referred_to = SPI_processed > 0;
+		dg_own_finish(&saved);
+		if (referred_to)
+			dg_ddl_ask(table_id, dg_command_text(command->parsetree,
+												 psprintf("a key column of %s", dg_qualified_name(column->relid))),
+					   dg_object_number(RelationRelationId, column->relid, column->attnum));
+	}
+}
+
+/*
  * Record the declared references that have lost a column to a command, now at
  * its end.
  */

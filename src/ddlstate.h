@@ -44,6 +44,7 @@ extern void dg_ddl_lost_trigger(Oid relid);
 extern void dg_ddl_lost_key(Oid constraint);
 extern void dg_ddl_lost_column(Oid relid, AttrNumber attnum);
 extern void dg_ddl_judge_lost_keys(DgDdlCommand *command);
+extern void dg_ddl_judge_lost_columns(DgDdlCommand *command);
 extern void dg_ddl_record_lost_columns(DgDdlCommand *command);
 extern bool dg_ddl_is_our_business(void);
 extern void dg_ddl_init(void);

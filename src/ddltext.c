@@ -334,7 +334,8 @@ dg_object_text(ObjectType type, Node *object)
 	if (OidIsValid(address.objectId))
 		return getObjectIdentity(&address, false);
 	return IsA(object, List) ? NameListToQuotedString((List *) object) :
-		IsA(object, String) ? pstrdup(quote_identifier(strVal(object))) : pstrdup("?");
+		IsA(object, String) ? pstrdup(quote_identifier(strVal(object))) :
+		IsA(object, TypeName) ? TypeNameToString((TypeName *) object) : pstrdup("?");
 }
 
 /*

@@ -56,7 +56,7 @@
 #include "reference.h"
 #include "sql.h"
 
-static List *stored_oids(const char *own_table, int attnum);
+static List *stored_oids(const char *own_table, const char *column);
 static bool same_columns(Form_pg_index form, const int16 *attnums, int n);
 static HeapTuple own_changes_seen(Oid catalog, Oid index, AttrNumber attnum, Oid object);
 static bool type_contains(Oid type, Oid wanted);
@@ -115,7 +115,7 @@ dg_in_own_script(void)
 List *
 dg_guarded_tables(void)
 {
-	return stored_oids("protected_table", 1);
+	return stored_oids("protected_table", "table_id");
 }
 
 /*
@@ -125,13 +125,13 @@ dg_guarded_tables(void)
 List *
 dg_gone_tables(void)
 {
-	List	   *stored = list_concat_unique_oid(stored_oids("protected_table", 1),
-												stored_oids("declared_reference", 3));
+	List	   *stored = list_concat_unique_oid(stored_oids("protected_table", "table_id"),
+												stored_oids("declared_reference", "referencing"));
 	List	   *result = NIL;
 	ListCell   *lc;
 
-	stored = list_concat_unique_oid(stored, stored_oids("declared_reference", 6));
-	stored = list_concat_unique_oid(stored, stored_oids("approver", 3));
+	stored = list_concat_unique_oid(stored, stored_oids("declared_reference", "referenced"));
+	stored = list_concat_unique_oid(stored, stored_oids("approver", "table_id"));
 	foreach(lc, stored)
 	{
 		if (OidIsValid(lfirst_oid(lc)) && get_rel_name(lfirst_oid(lc)) == NULL)
@@ -142,16 +142,18 @@ dg_gone_tables(void)
 
 /* A column of an own table, of a type that is an OID; NIL if it is not there */
 static List *
-stored_oids(const char *own_table, int attnum)
+stored_oids(const char *own_table, const char *column)
 {
 	List	   *result = NIL;
 	Relation	rel;
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	AttrNumber	attnum;
 
 	if (!OidIsValid(dg_own_extension()))
 		return NIL;
 	rel = table_open(dg_own_relation(own_table), AccessShareLock);
+	attnum = get_attnum(RelationGetRelid(rel), column);
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -639,6 +641,11 @@ dg_guarded_key_is_lost(const DgGuardedKey *key, bool *along)
 	*along = false;
 	if (get_rel_name(key->referenced) == NULL)
 		return false;
+	for (int i = 0; i < key->ncolumns; i++)
+	{
+		if (!OidIsValid(get_atttype(key->referenced, key->referenced_columns[i])))
+			return true;
+	}
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		if (!OidIsValid(get_atttype(key->referencing, key->columns[i])))

@@ -4,8 +4,9 @@
 # protected table in it and in one without, compared: `make check-core`.
 #
 # Needs the sources of the server's version: PG_SOURCE names their directory;
-# else they are fetched with `apt-get source`, and if that cannot be done the
-# check says skipped. Whatever fails in both runs is not ours (a suite does not
+# else they are fetched from the archive that this machine's packages are from,
+# with a list of sources of its own (nothing of the machine's is changed), and if
+# that cannot be done the check says skipped. Whatever fails in both runs is not ours (a suite does not
 # fit another minor version in every place). Prints TAP lines, and what differs.
 
 set -euo pipefail
@@ -17,16 +18,43 @@ major=$("$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
 
 skip() { say "ok - PostgreSQL's own regression suite # SKIP $*"; exit 0; }
 
+# Lines "deb-src" for the archives that this machine's packages are from.
+source_lines() {
+    local key=/usr/share/keyrings/debian-archive-keyring.gpg
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        awk -v key="$([ -f $key ] && say "[signed-by=$key] ")" '/debian\.org/ && $3 == "main" && !seen[$1 $2]++ {print "deb-src", key $1, $2, $3}'
+}
+
+# apt-get or apt-cache with directories of its own, so that nothing of the machine's changes.
+own() {
+    local command=$1
+    shift
+    "$command" -q -o APT::Sandbox::User="$(id -un)" -o Dir::Etc::sourcelist="$SCRATCH/apt/sources.list" \
+        -o Dir::Etc::sourceparts=/dev/null -o Dir::State="$SCRATCH/apt/state" -o Dir::Cache="$SCRATCH/apt/cache" \
+        -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none "$@"
+}
+
+# Fetch one of the versions that the archives list, the newest that they have.
+fetch_sources() {
+    local version
+    own apt-get update || return 1
+    for version in $(own apt-cache showsrc --only-source "postgresql-$major" | sed -n 's/^Version: //p' | sort -Vur); do
+        own apt-get source "postgresql-$major=$version" && return 0
+    done
+    return 1
+}
+
 # Print the directory of the sources.
 find_sources() {
     if [ -n "${PG_SOURCE:-}" ]; then
         say "$PG_SOURCE"
-    else
-        mkdir "$SCRATCH/source"
-        (cd "$SCRATCH/source" && apt-get -q -o APT::Sandbox::User=root source "postgresql-$major") \
-            >"$SCRATCH/source.log" 2>&1 </dev/null || return 1
-        find "$SCRATCH/source" -mindepth 1 -maxdepth 1 -type d | head -n 1
+        return
     fi
+    command -v dpkg-source >/dev/null || { say "dpkg-dev is not installed" >"$SCRATCH/source.log"; return 1; }
+    mkdir -p "$SCRATCH/source" "$SCRATCH/apt/state/lists/partial" "$SCRATCH/apt/cache/archives/partial"
+    source_lines >"$SCRATCH/apt/sources.list"
+    (cd "$SCRATCH/source" && fetch_sources) >"$SCRATCH/source.log" 2>&1 </dev/null || return 1
+    find "$SCRATCH/source" -mindepth 1 -maxdepth 1 -type d | head -n 1
 }
 
 # A copy of the suite, with its library built. One test more comes first in the
@@ -95,7 +123,7 @@ compare() {
 }
 
 make_scratch
-SOURCES=$(find_sources) || skip "the sources of PostgreSQL $major could not be fetched"
+SOURCES=$(find_sources) && [ -n "$SOURCES" ] || skip "the sources of PostgreSQL $major could not be fetched: $(tail -n 1 "$SCRATCH/source.log")"
 make_tree
 build_and_install
 prepare_suite "$SOURCES" || skip "the suite's library could not be built"

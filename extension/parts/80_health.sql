@@ -253,7 +253,8 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     SELECT 30, 'warning', 'sequence delete_guard.' || s.name,
            CASE WHEN s.given < s.taken THEN format('has been set back to %s, and %s is taken', s.given, s.taken)
                 ELSE format('has been set ahead to %s, so numbers run out', s.given) END,
-           format('SELECT pg_catalog.setval(''delete_guard.%s'', %s);', s.name, greatest(s.taken, 1))
+           format('SELECT pg_catalog.setval(''delete_guard.%1$s'', greatest((SELECT max(%1$s) FROM delete_guard.%2$s)%3$s, 1));',
+                  s.name, replace(s.name, '_id', ''), CASE s.name WHEN 'event_id' THEN ', (SELECT max(upto) FROM delete_guard.tally)' ELSE '' END)
     FROM (SELECT 'event_id' AS name, coalesce(pg_sequence_last_value('delete_guard.event_id'::regclass), 0) AS given,
                  greatest((SELECT max(event_id) FROM delete_guard.event), (SELECT max(upto) FROM delete_guard.tally), 0) AS taken
           UNION ALL
@@ -315,6 +316,9 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
     WHERE t.tgname = '00_delete_guard_delete' AND t.tgparentid = 0
           AND t.tgfoid = to_regproc('delete_guard._guard_rows')
+          AND NOT EXISTS (
+              SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_trigger u ON u.tgrelid = i.inhparent AND u.tgname = t.tgname
+              WHERE i.inhrelid = t.tgrelid)
           AND NOT EXISTS (
               WITH RECURSIVE above AS (
                   SELECT t.tgrelid AS relid
