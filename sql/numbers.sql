@@ -1,5 +1,5 @@
 -- Sequences of delete_guard that were set back, as superusers and members of
--- pg_write_all_data can: health() tells, nothing is overwritten or lost
+-- pg_write_all_data can (route 159): health() tells, nothing is overwritten or lost
 SET client_min_messages = warning;
 CREATE ROLE regress_dg_writer LOGIN IN ROLE pg_write_all_data;
 GRANT USAGE ON SCHEMA delete_guard TO regress_dg_writer;
