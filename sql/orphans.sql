@@ -179,6 +179,15 @@ BEGIN TRANSACTION READ ONLY ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM found;
 ROLLBACK;
 SELECT delete_guard.forget_reference('theirs_mine_id');
+-- columns of different collations are compared by that of the referenced one
+RESET ROLE;
+CREATE TABLE by_c (t text COLLATE "C" PRIMARY KEY);
+CREATE TABLE by_posix (t text COLLATE "POSIX" REFERENCES by_c);
+INSERT INTO by_c VALUES ('a');
+SET session_replication_role = replica;
+INSERT INTO by_posix VALUES ('a'), ('b');
+RESET session_replication_role;
+SELECT reference, orphans, sample_keys FROM delete_guard.find_orphans('by_posix');
 SET client_min_messages = warning;
 CALL dg_test.release('dg_orphans');
 DROP SCHEMA dg_orphans CASCADE;

@@ -68,6 +68,49 @@ SELECT action, note FROM back('p') ORDER BY action;
 TABLE names;
 DROP TABLE names;
 
+-- rows that differ in what a setting does not print
+CREATE TABLE floats (f float8, p_id int REFERENCES p ON DELETE SET NULL);
+INSERT INTO floats VALUES (1.0000000000001, 2), (1, 1);
+DELETE FROM p WHERE id IN (1, 2);
+SET extra_float_digits = -10;
+SELECT action FROM back('p');
+RESET extra_float_digits;
+SELECT f, p_id FROM floats ORDER BY f;
+DROP TABLE floats;
+
+-- a row without a key that a trigger has kept out is not taken for restored
+CREATE TABLE kept (a text, p_id int REFERENCES p ON DELETE CASCADE);
+INSERT INTO kept VALUES ('x', 1), ('y', 1);
+DELETE FROM p WHERE id = 1;
+CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER t BEFORE INSERT ON kept FOR EACH ROW EXECUTE FUNCTION no();
+SELECT table_name, action, note FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip');
+DROP TRIGGER t ON kept;
+SELECT table_name, action, note FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip');
+SELECT count(*) FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip') WHERE note LIKE 'the table has no key, and event % has restored its rows';
+TABLE kept ORDER BY a;
+DROP TABLE kept;
+
+-- a default that the column has from its domain
+CREATE DOMAIN dd AS int DEFAULT 0;
+CREATE TABLE by_domain (id int PRIMARY KEY, p_id dd NOT NULL REFERENCES p ON DELETE SET DEFAULT);
+INSERT INTO by_domain VALUES (1, 1);
+DELETE FROM p WHERE id = 1;
+TABLE by_domain;
+SELECT * FROM back('p');
+TABLE by_domain;
+DROP TABLE by_domain;
+
+-- a table that computes all of its columns
+CREATE TABLE computed (k int GENERATED ALWAYS AS (7) STORED PRIMARY KEY);
+INSERT INTO computed DEFAULT VALUES;
+SELECT delete_guard.protect('computed', 'log');
+DELETE FROM computed;
+SELECT * FROM back('computed');
+SELECT delete_guard.unprotect('computed');
+DROP TABLE computed;
+SELECT delete_guard.restore(1, 'error', NULL);
+
 -- SET NULL of a column that has a default
 CREATE TABLE nulled (id int PRIMARY KEY, p_id int DEFAULT 0 REFERENCES p ON DELETE SET NULL);
 INSERT INTO nulled VALUES (1, 1);

@@ -52,6 +52,7 @@ typedef struct DgFill
 
 static DgBatchKind kind_of(const DgPastPart *part);
 static void choose_columns(DgBatch *batch);
+static bool fills_any(const DgBatch *batch);
 static bool sets_any(const DgBatch *batch);
 static bool is_wanted(const DgBatch *batch, const char *past_name);
 static const char *missing_column(const DgBatch *batch, List *names);
@@ -123,12 +124,26 @@ choose_columns(DgBatch *batch)
 		if (missing == NULL)
 			missing = missing_column(batch, batch->part->set);
 	}
-	if (missing)
+	if (batch->kind == DG_BATCH_INSERT && !fills_any(batch))
+		batch->impossible = pstrdup("the table has no column that is not computed and that the row has a value for");
+	else if (missing)
 		batch->impossible = psprintf("column \"%s\" was dropped", missing);
 	else if (batch->kind == DG_BATCH_KEY && batch->part->set == NIL)
 		batch->impossible = pstrdup("the new key was not recorded");
 	else if (batch->kind != DG_BATCH_INSERT && !sets_any(batch))
 		batch->impossible = pstrdup("its columns cannot be updated");
+}
+
+/* Is there a column that an INSERT can give a value for? */
+static bool
+fills_any(const DgBatch *batch)
+{
+	for (int i = 0; i < batch->ncolumns; i++)
+	{
+		if (!batch->columns[i]->generated)
+			return true;
+	}
+	return false;
 }
 
 /* Is there a column that an UPDATE can put back? */

@@ -84,6 +84,7 @@ static bool *which_are_there(const DgReference *ref, SPIPlanPtr lookup,
 static void add_key(Orphans *orphans, HeapTuple tuple, TupleDesc desc, int64 nrows);
 static char *columns_of(const DgReference *ref, const char *alias);
 static char *referring(const Orphans *orphans, const char *alias);
+static void append_collation(StringInfo buf, const DgReference *ref, const DgReferenceColumn *column);
 static char *matching(const DgReference *ref, const char *alias, bool parameters);
 static const char *table_name(const DgReference *ref, Oid relid);
 static void put_orphans(ReturnSetInfo *rsinfo, const Orphans *orphans, bool known);
@@ -467,6 +468,21 @@ referring(const Orphans *orphans, const char *alias)
 	return buf.data;
 }
 
+/* Compare as the referenced column does, where the other one does otherwise */
+static void
+append_collation(StringInfo buf, const DgReference *ref, const DgReferenceColumn *column)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			referenced;
+	Oid			referencing;
+
+	get_atttypetypmodcoll(ref->referenced, column->referenced, &type, &typmod, &referenced);
+	get_atttypetypmodcoll(ref->referencing, column->referencing, &type, &typmod, &referencing);
+	if (OidIsValid(referenced) && OidIsValid(referencing) && referenced != referencing)
+		appendStringInfo(buf, " COLLATE %s", generate_collation_name(referenced));
+}
+
 /*
  * The condition that a row of the referenced table, p, is the one referred to:
  * by the row with the alias, or by parameters.
@@ -492,6 +508,8 @@ matching(const DgReference *ref, const char *alias, bool parameters)
 																			   column->referenced, false))),
 								 get_atttype(ref->referenced, column->referenced),
 								 column->eq_op, right, type);
+		if (!parameters)
+			append_collation(&buf, ref, column);
 	}
 	return buf.data;
 }

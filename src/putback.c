@@ -29,12 +29,14 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "imagetype.h"
 #include "putback.h"
 #include "setback.h"
 #include "sql.h"
 #include "taken.h"
 
 static void require_right(const DgBatch *batch, const DgTargetColumn *column, AclMode right);
+static int	pin_floats(void);
 static bool has_wanted(const DgBatch *batch);
 static List *next_group(List **batches);
 static bool joins_group(List *group, DgBatch *batch);
@@ -100,6 +102,7 @@ dg_putback(List *batches)
 {
 	List	   *rest = list_copy(batches);
 	List	   *group;
+	int			pin = pin_floats();
 
 	while ((group = next_group(&rest)) != NIL)
 	{
@@ -114,6 +117,17 @@ dg_putback(List *batches)
 		else
 			update_alone(first);
 	}
+	dg_image_unpin(pin);
+}
+
+/*
+ * Rows without a key are compared as text: different numbers must not be printed
+ * alike.  What else the caller has set is left to him.
+ */
+static int
+pin_floats(void)
+{
+	return dg_image_pin(dg_image_settings(FLOAT8OID));
 }
 
 /*
@@ -393,6 +407,7 @@ dg_putback_probe(DgBatch *batch)
 {
 	StringInfoData text;
 	DgRoleState saved;
+	int			pin;
 
 	if (!has_wanted(batch))
 		return;
@@ -401,6 +416,7 @@ dg_putback_probe(DgBatch *batch)
 		note_results(batch, dg_batch_count(batch, DG_ROW_WANTED));
 		return;
 	}
+	pin = pin_floats();
 	dg_act_as(batch->owner, &saved);
 	begin_text(&text);
 	dg_setback_register(batch);
@@ -410,5 +426,6 @@ dg_putback_probe(DgBatch *batch)
 	mark_found(batch);
 	SPI_finish();
 	dg_act_back(&saved);
+	dg_image_unpin(pin);
 	note_results(batch, 0);
 }

@@ -60,6 +60,7 @@ typedef struct DgRestore
 	bool		skip;			/* leave rows whose key is taken */
 	bool		dry_run;
 	int64		restored_by;	/* latest earlier restore of the event, or 0 */
+	Bitmapset  *restored_parts; /* of which earlier ones have put rows back */
 	List	   *batches;		/* of DgBatch, in the order of putting back */
 	List	   *gone;			/* of DgTarget that do not exist any more */
 	Oid			table_id;		/* what the removal was from, as it is now */
@@ -84,7 +85,7 @@ static void prepare_batch(DgRestore *restore, const DgPastPart *part);
 static void lock_target(DgRestore *restore, DgBatch *batch);
 static List *parents_first(List *batches);
 static bool refers_to_any(const DgBatch *batch, List *others);
-static int64 earlier_restore(int64 event_id);
+static void find_earlier_restores(DgRestore *restore);
 static void find_taken(DgRestore *restore);
 static void put_back(DgRestore *restore);
 static void put_back_step(void *arg);
@@ -114,7 +115,11 @@ delete_guard_restore(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	restore.skip = skip_argument(fcinfo);
-	restore.dry_run = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("dry_run must not be null")));
+	restore.dry_run = PG_GETARG_BOOL(2);
 	require_reader();
 	restore.event = event_argument(fcinfo);
 	require_removal(restore.event);
@@ -125,7 +130,7 @@ delete_guard_restore(PG_FUNCTION_ARGS)
 	if (!restore.dry_run)
 		LockDatabaseObject(dg_own_relation("event"), (Oid) restore.event->event_id,
 						   (uint16) (restore.event->event_id >> 32), ExclusiveLock);
-	restore.restored_by = earlier_restore(restore.event->event_id);
+	find_earlier_restores(&restore);
 	prepare_batches(&restore);
 	find_taken(&restore);
 	if (restore.dry_run)
@@ -341,24 +346,39 @@ refers_to_any(const DgBatch *batch, List *others)
 	return found;
 }
 
-/* The latest event that has restored this one, 0 if there is none */
-static int64
-earlier_restore(int64 event_id)
+/* Which event was the latest to restore this one, and of which parts rows were put back */
+static void
+find_earlier_restores(DgRestore *restore)
 {
 	static const char *const query =
-		"SELECT max(e.event_id) FROM delete_guard.event e WHERE e.event_id > $1"
-		" AND e.operation = 'restore' AND (e.details ->> 'event')::bigint = $1";
+		"SELECT e.event_id, p.key::int4, p.value::int8 > 0 FROM delete_guard.event e"
+		" LEFT JOIN LATERAL jsonb_each_text(e.details -> 'parts') p ON true"
+		" WHERE e.event_id > $1 AND e.operation = 'restore'"
+		" AND (e.details ->> 'event')::int8 = $1 ORDER BY 1";
+	MemoryContext caller = CurrentMemoryContext;
 	Oid			type = INT8OID;
-	Datum		arg = Int64GetDatum(event_id);
+	Datum		arg = Int64GetDatum(restore->event->event_id);
 	DgRoleState saved;
-	Datum		result;
-	bool		isnull;
 
 	dg_own_connect(&saved);
-	dg_own_query(query, 1, &type, &arg, NULL, true, 1);
-	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	dg_own_query(query, 1, &type, &arg, NULL, true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		bool		any = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
+		MemoryContext old;
+
+		restore->restored_by = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &(bool) {false}));
+		if (isnull || !any)
+			continue;
+		old = MemoryContextSwitchTo(caller);
+		restore->restored_parts = bms_add_member(restore->restored_parts,
+												 DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull)));
+		MemoryContextSwitchTo(old);
+	}
 	dg_own_finish(&saved);
-	return isnull ? 0 : DatumGetInt64(result);
 }
 
 /* ---------------------------------------------------------------------
@@ -367,8 +387,8 @@ earlier_restore(int64 event_id)
  */
 
 /*
- * Find the rows whose key is taken.  In a table without a key, the rows of an
- * event that was restored before count as being there, and as they were.
+ * Find the rows whose key is taken.  In a table without a key, rows that an
+ * earlier restore of the event has put back count as being there, and as they were.
  */
 static void
 find_taken(DgRestore *restore)
@@ -385,7 +405,8 @@ find_taken(DgRestore *restore)
 			continue;
 		if (batch->kind != DG_BATCH_SET)
 			keyless = dg_taken_find(batch, DG_ROW_TAKEN) == 0;
-		if (keyless && batch->kind != DG_BATCH_KEY && restore->restored_by != 0)
+		if (keyless && batch->kind != DG_BATCH_KEY &&
+			bms_is_member(batch->part->number, restore->restored_parts))
 			memset(batch->state, DG_ROW_TAKEN, batch->nrows);
 	}
 }
@@ -520,17 +541,28 @@ static void
 journal_restore(DgRestore *restore)
 {
 	DgEvent		event = {0};
-	char	   *details = psprintf("{\"event\": " INT64_FORMAT ", \"on_conflict\": \"%s\", \"skipped\": " INT64_FORMAT ", \"left\": " INT64_FORMAT "}",
-								   restore->event->event_id, restore->skip ? "skip" : "error",
-								   count_rows(restore, DG_ROW_TAKEN),
-								   count_rows(restore, DG_ROW_LEFT) + count_rows(restore, DG_ROW_UNKNOWN) +
-								   count_rows(restore, DG_ROW_WANTED));
+	StringInfoData details;
+	ListCell   *lc;
 
+	initStringInfo(&details);
+	appendStringInfo(&details, "{\"event\": " INT64_FORMAT ", \"on_conflict\": \"%s\", \"skipped\": " INT64_FORMAT ", \"left\": " INT64_FORMAT ", \"parts\": {",
+					 restore->event->event_id, restore->skip ? "skip" : "error",
+					 count_rows(restore, DG_ROW_TAKEN),
+					 count_rows(restore, DG_ROW_LEFT) + count_rows(restore, DG_ROW_UNKNOWN) +
+					 count_rows(restore, DG_ROW_WANTED));
+	foreach(lc, restore->batches)
+	{
+		DgBatch    *batch = lfirst(lc);
+
+		appendStringInfo(&details, "%s\"%d\": " INT64_FORMAT, foreach_current_index(lc) > 0 ? ", " : "",
+						 batch->part->number, dg_batch_count(batch, DG_ROW_DONE));
+	}
+	appendStringInfoString(&details, "}}");
 	event.operation = "restore";
 	event.outcome = "restored";
 	event.table_id = restore->table_id;
 	event.row_count = count_rows(restore, DG_ROW_DONE);
-	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(details)));
+	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(details.data)));
 	dg_journal_event(dg_journal_reserve(), &event, false);
 }
 
