@@ -158,7 +158,7 @@ ROLLBACK;
 BEGIN;
 UPDATE pg_trigger SET tgtype = tgtype & ~8 WHERE tgrelid = 'delete_guard.event'::regclass AND tgname = 'delete_guard_own_statement';
 UPDATE pg_trigger SET tgattr = '1' WHERE tgrelid = 'delete_guard.decision'::regclass AND tgname = 'delete_guard_own_row';
-DELETE FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = 'delete_guard.request'::regclass AND deptype = 'e';
+DELETE FROM pg_depend d WHERE deptype = 'e' AND (objid = 'delete_guard.request'::regclass OR objid IN (SELECT unnest(ARRAY[oid, typarray]) FROM pg_type WHERE typrelid = 'delete_guard.request'::regclass));
 CREATE TABLE child (LIKE delete_guard.decision INCLUDING ALL);
 INSERT INTO pg_inherits (inhrelid, inhparent, inhseqno, inhdetachpending) VALUES ('child'::regclass, 'delete_guard.decision'::regclass, 1, false);
 UPDATE pg_class SET relname = 'elsewhere' WHERE oid = 'delete_guard.attempt_fingerprint'::regclass;
