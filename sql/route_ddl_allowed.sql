@@ -80,6 +80,19 @@ SELECT dg_test.ddl(s, true) FROM unnest(ARRAY['ALTER TABLE arch ALTER spare TYPE
 SELECT armed('arch'), pg_get_triggerdef(oid) ~ 'spare|note[^_]' FROM pg_trigger WHERE tgrelid = 'arch'::regclass AND tgname = '00_delete_guard_key';
 DELETE FROM arch WHERE id = 2;
 
+-- of two unique indexes over one key either may go, but not both; the primary key stays
+CREATE TABLE twice (id int NOT NULL UNIQUE);
+CREATE UNIQUE INDEX twice_2 ON twice (id);
+CREATE UNIQUE INDEX twice_3 ON twice (id) WHERE id > 0;
+SELECT delete_guard.protect('twice') \g /dev/null
+SELECT dg_test.ddl(s) FROM unnest(ARRAY['DROP INDEX twice_2', 'ALTER TABLE twice DROP CONSTRAINT twice_id_key', 'DROP INDEX twice_3',
+    'ALTER TABLE twice DROP CONSTRAINT twice_id_key, ADD UNIQUE USING INDEX twice_2']) AS s;
+CREATE UNIQUE INDEX twice_4 ON twice (id);
+SELECT dg_test.ddl('DROP INDEX twice_2, twice_4');
+DROP INDEX CONCURRENTLY twice_4;
+DROP INDEX twice_2;
+SELECT dg_test.ddl(s) FROM unnest(ARRAY['ALTER TABLE twice DROP CONSTRAINT twice_id_key', 'ALTER TABLE twice ADD UNIQUE (id), DROP CONSTRAINT twice_id_key']) AS s;
+
 -- route 57: new and attached leaves are armed
 CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
 CREATE TABLE part_2_1 PARTITION OF part_2 FOR VALUES FROM (10) TO (15);

@@ -57,6 +57,7 @@
 #include "sql.h"
 
 static List *stored_oids(const char *own_table, const char *column);
+static bool has_twin(Form_pg_index form);
 static bool same_columns(Form_pg_index form, const int16 *attnums, int n);
 static HeapTuple own_changes_seen(Oid catalog, Oid index, AttrNumber attnum, Oid object);
 static bool type_contains(Oid type, Oid wanted);
@@ -360,9 +361,39 @@ dg_is_key_index(Oid indexoid, Oid *relid)
 			result = same_columns(form, attnums, ref->ncolumns);
 		}
 		dg_table_release(table);
+		result = result && !(has_twin(form) && !form->indisprimary);
 	}
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/*
+ * Is there another index of the same columns that keeps them unique?  It does
+ * not count while it is being dropped, as each index goes by itself.
+ */
+static bool
+has_twin(Form_pg_index form)
+{
+	Relation	rel = relation_open(form->indrelid, AccessShareLock);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index;
+
+		if (lfirst_oid(lc) == form->indexrelid)
+			continue;
+		index = index_open(lfirst_oid(lc), AccessShareLock);
+		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
+			index->rd_index->indimmediate &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+			same_columns(index->rd_index, form->indkey.values, form->indnkeyatts))
+			found = true;
+		index_close(index, AccessShareLock);
+	}
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 /* Is an index over exactly these columns, in any order? */
