@@ -211,6 +211,25 @@ SELECT approvals, approvals_needed FROM delete_guard.approve(:p);
 \c - :super
 SET client_min_messages = warning;
 SELECT dg_test.alone('SELECT delete_guard.unprotect(table_id) FROM delete_guard.protected_tables');
+-- No approver is left: the hints and health() name the way that is
+SELECT delete_guard.remove_approver(role_name, table_id) IS NOT NULL AS removed FROM delete_guard.approver;
+CREATE ROLE regress_dg_leaver LOGIN;
+CREATE TABLE dg_set_guard.orphaned (id int PRIMARY KEY);
+SELECT delete_guard.protect('dg_set_guard.orphaned');
+SELECT delete_guard.add_approver('regress_dg_leaver', 'dg_set_guard.orphaned');
+DROP ROLE regress_dg_leaver;
+SELECT dg_test.says($$SELECT delete_guard.add_approver('regress_dg_bob', 'dg_set_guard.orphaned')$$) LIKE '%No approver is left who can log in; somebody who was granted EXECUTE on delete_guard.break_glass() can%' AS said;
+SELECT count(*) FROM delete_guard.health() WHERE remedy LIKE 'GRANT EXECUTE ON FUNCTION delete_guard.break_glass(%) TO "somebody"; run SELECT delete_guard.%_approver(%';
+GRANT EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) TO CURRENT_USER;
+SELECT max(request_id) AS r FROM delete_guard.pending_requests \gset
+SELECT delete_guard.break_glass(:r, 'no approver is left');
+REVOKE EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) FROM CURRENT_USER;
+BEGIN;
+SELECT set_config('delete_guard.approval', :'r', true) = :'r' AS set;
+SELECT delete_guard.add_approver('regress_dg_bob', 'dg_set_guard.orphaned');
+COMMIT;
+SELECT subject ~ 'leaver' AS leaver, remedy FROM delete_guard.health() WHERE remedy LIKE '%_approver(%' ORDER BY 1;
+SELECT dg_test.alone('SELECT delete_guard.unprotect(table_id) FROM delete_guard.protected_tables');
 SELECT delete_guard.remove_approver(role_name, table_id) IS NOT NULL AS removed FROM delete_guard.approver;
 SELECT delete_guard.forget_reference(name) IS NOT NULL AS forgotten FROM delete_guard.declared_reference;
 TABLE delete_guard.protected_tables;

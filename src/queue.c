@@ -77,14 +77,15 @@ dg_queue_shmem_size(void)
 /*
  * Connect this process to the queue, and create the queue if it is the first.
  * To be called before anything else here.  Raises an error if shared memory
- * is short.
+ * is short.  A library of another version that is installed while the server
+ * runs has a queue of its own, as the structures may differ.
  */
 void
 dg_queue_attach(void)
 {
 	if (dg_queue_arena != NULL)
 		return;
-	dg_shared_memory(dg_queue, "delete_guard", sizeof(DgQueue), init_queue);
+	dg_shared_memory(dg_queue, "delete_guard " DELETE_GUARD_VERSION, sizeof(DgQueue), init_queue);
 	dg_name_tranche(dg_queue->lock.tranche, "delete_guard");
 	attach_arena();
 }

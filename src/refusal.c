@@ -291,8 +291,10 @@ dg_append_approval_hint(StringInfo buf, const char *what, const char *operation,
 static const char *
 no_approver_hint(Oid table_id)
 {
-	if (dg_has_approver(table_id))
+	if (dg_has_able_approver(table_id))
 		return "";
+	if (dg_has_approver(table_id))
+		return "  No approver is left who can log in; somebody who was granted EXECUTE on delete_guard.break_glass() can let it through.";
 	return OidIsValid(table_id) ?
 		"  There is no approver for this table yet; see delete_guard.add_approver()." :
 		"  There is no approver for all tables yet; see delete_guard.add_approver().";

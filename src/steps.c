@@ -140,6 +140,28 @@ dg_has_approver(Oid table_id)
 }
 
 /*
+ * Is one of those who may approve for a table, or for all for InvalidOid, still
+ * there under his name, and able to log in?
+ */
+bool
+dg_has_able_approver(Oid table_id)
+{
+	Oid			argtype = OIDOID;
+	Datum		arg = ObjectIdGetDatum(table_id);
+	DgRoleState saved;
+	bool		result;
+
+	dg_own_connect(&saved);
+	dg_own_query("SELECT FROM delete_guard._approver_for p JOIN pg_catalog.pg_roles r"
+				 " ON r.oid = p.role AND r.rolname = p.role_name AND r.rolcanlogin"
+				 " WHERE p.for_table IS NULL OR p.for_table = $1",
+				 1, &argtype, &arg, NULL, true, 1);
+	result = SPI_processed > 0;
+	dg_own_finish(&saved);
+	return result;
+}
+
+/*
  * A string as a JSON string; in the current context.
  */
 char *

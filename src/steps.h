@@ -17,6 +17,7 @@ extern char *dg_text_argument(FunctionCallInfo fcinfo, int argno);
 extern void dg_require_owner(Oid relid);
 extern void dg_lock_owned(Oid relid);
 extern bool dg_has_approver(Oid table_id);
+extern bool dg_has_able_approver(Oid table_id);
 extern char *dg_quote_json(const char *string);
 extern void dg_journal_step(const char *operation, Oid table_id,
 							const char *details);

@@ -86,6 +86,13 @@ CREATE VIEW delete_guard._approver_state AS
 COMMENT ON VIEW delete_guard._approver_state IS
     'roles that may approve, and what keeps them from it';
 
+CREATE FUNCTION delete_guard._without_approvers(command text) RETURNS text LANGUAGE sql IMMUTABLE
+    RETURN 'GRANT EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) TO "somebody"; run ' || command
+           || ' which is refused and names a request; "somebody" then runs SELECT delete_guard.break_glass(the request, ''no approver is left'');'
+           || ' and it can be run with SET LOCAL delete_guard.approval = the request;';
+COMMENT ON FUNCTION delete_guard._without_approvers(text) IS
+    'how to change settings of a table none of whose approvers is left';
+
 CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
 
     /* settings and the server */
@@ -349,7 +356,9 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     /* persons */
     UNION ALL
     SELECT 50, 'warning', 'table ' || p.table_id, 'is in block mode and has no approver: what is refused cannot be approved',
-           format('SELECT delete_guard.add_approver(%s, %L);', '''a role''', p.table_id)
+           CASE WHEN EXISTS (SELECT FROM delete_guard.approver a WHERE a.table_id::oid IN (0, p.table_id))
+                THEN delete_guard._without_approvers(format('SELECT delete_guard.add_approver(%s, %L);', '''a role''', p.table_id))
+                ELSE format('SELECT delete_guard.add_approver(%s, %L);', '''a role''', p.table_id) END
     FROM delete_guard.protected_table p JOIN pg_catalog.pg_class c ON c.oid = p.table_id
     WHERE p.mode = 'block' AND NOT EXISTS (
         SELECT FROM delete_guard._approver_state a WHERE a.table_id::oid IN (0, p.table_id) AND a.problem IS NULL)
@@ -370,8 +379,12 @@ CREATE VIEW delete_guard._health (ord, severity, subject, problem, remedy) AS
     SELECT 50, 'warning', 'approver ' || a.role_name, a.problem,
            CASE WHEN a.problem ~ 'password' THEN format('ALTER ROLE %I VALID UNTIL ''infinity'';', a.rolname)
                 WHEN a.problem ~ 'log in' THEN format('ALTER ROLE %I LOGIN;', a.rolname)
-                ELSE format('SELECT delete_guard.remove_approver(%L%s);', a.role_name,
-                            CASE WHEN a.table_id::oid <> 0 THEN ', ' || quote_literal(a.table_id) ELSE '' END) END
+                ELSE (SELECT CASE WHEN EXISTS (
+                                  SELECT FROM delete_guard._approver_state o
+                                  WHERE o.problem IS NULL AND (o.table_id::oid = 0 OR o.table_id = a.table_id))
+                             THEN c ELSE delete_guard._without_approvers(c) END
+                      FROM format('SELECT delete_guard.remove_approver(%L%s);', a.role_name,
+                                  CASE WHEN a.table_id::oid <> 0 THEN ', ' || quote_literal(a.table_id) ELSE '' END) AS c) END
     FROM delete_guard._approver_state a
     WHERE a.problem IS NOT NULL
     UNION ALL
