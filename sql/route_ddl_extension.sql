@@ -31,6 +31,7 @@ SELECT regexp_replace(s, '\n.*', ''), dg_test.ddl(s) FROM unnest(ARRAY[
     'ALTER TABLE delete_guard.event ENABLE ALWAYS TRIGGER delete_guard_own_row', 'ALTER TABLE delete_guard.event ENABLE ALWAYS TRIGGER delete_guard_own_row, DISABLE TRIGGER delete_guard_own_statement',
     'ALTER TABLE delete_guard.event ENABLE TRIGGER delete_guard_own_row',
     'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own()',
+    'CREATE OR REPLACE TRIGGER delete_guard_own_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON delete_guard.approver FOR EACH STATEMENT EXECUTE FUNCTION delete_guard._guard_own()',
     'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW WHEN (false) EXECUTE FUNCTION delete_guard._guard_own()',
     'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own()',
     'CREATE OR REPLACE FUNCTION delete_guard._guard_rows() RETURNS trigger LANGUAGE c AS ''$libdir/delete_guard'', ''delete_guard_guard_rows''',
@@ -42,6 +43,18 @@ SELECT regexp_replace(s, '\n.*', ''), dg_test.ddl(s) FROM unnest(ARRAY[
     'GRANT SELECT ON delete_guard.audit_log TO regress_dg_bob', 'ALTER EXTENSION delete_guard UPDATE',
     'ANALYZE delete_guard.event', 'REINDEX TABLE delete_guard.event', 'COMMENT ON TABLE delete_guard.event IS ''x''']) AS s;
 VACUUM FULL delete_guard.event;
+-- a trigger of an own table that is missing or faulty may be made again, as it was: it fires always
+BEGIN;
+UPDATE pg_trigger SET tgenabled = 'O' WHERE tgrelid = 'delete_guard.event'::regclass AND tgname = 'delete_guard_own_row';
+UPDATE pg_trigger SET tgnargs = 1, tgargs = 'x\000' WHERE tgrelid = 'delete_guard.approver'::regclass AND tgname = 'delete_guard_own_statement';
+SELECT s, dg_test.ddl(s) FROM unnest(ARRAY[
+    'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own(''x'')',
+    'CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own()']) AS s;
+CREATE OR REPLACE TRIGGER delete_guard_own_row BEFORE INSERT OR UPDATE OR DELETE ON delete_guard.event FOR EACH ROW EXECUTE FUNCTION delete_guard._guard_own();
+CREATE OR REPLACE TRIGGER delete_guard_own_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON delete_guard.approver FOR EACH STATEMENT EXECUTE FUNCTION delete_guard._guard_own();
+SELECT tgrelid::regclass, tgname, tgenabled, tgnargs FROM pg_trigger
+WHERE tgrelid IN ('delete_guard.event'::regclass, 'delete_guard.approver'::regclass) AND NOT tgisinternal ORDER BY 1, 2;
+ROLLBACK;
 SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE 'delete\_guard\_ddl\_%' AND evtenabled = 'A';
 SELECT count(delete_guard.cancel(request_id)) > 0 FROM delete_guard.pending_requests WHERE operation = 'ddl' AND table_name IS NULL;
 CALL dg_test.release('dg_self');

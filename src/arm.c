@@ -137,6 +137,29 @@ dg_arm_again(List *relids, Oid root)
 		arm_hierarchy(relids, root, false);
 }
 
+/*
+ * Have a trigger fire under any session_replication_role.
+ */
+void
+dg_fire_always(Oid relid, const char *trigger)
+{
+	DgRoleState saved;
+
+	dg_connect_as(dg_relation_owner(relid), &saved);
+	arming = true;
+	PG_TRY();
+	{
+		run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", dg_qualified_name(relid),
+					 quote_identifier(trigger)));
+	}
+	PG_FINALLY();
+	{
+		arming = false;
+	}
+	PG_END_TRY();
+	dg_finish_as(&saved);
+}
+
 /* Make triggers; while that goes on, dg_arming() says so */
 static void
 arm_hierarchy(List *relids, Oid root, bool only_missing)

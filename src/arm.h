@@ -22,6 +22,7 @@
 extern void dg_arm(Oid relid);
 extern void dg_arm_new(List *added, Oid root);
 extern void dg_arm_again(List *relids, Oid root);
+extern void dg_fire_always(Oid relid, const char *trigger);
 extern bool dg_is_armed(Oid relid);
 extern bool dg_keys_watched(Oid relid);
 extern bool dg_arm_is_plain(Oid relid, Oid root);

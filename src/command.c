@@ -713,8 +713,17 @@ create_trigger(DgDdl *ddl, CreateTrigStmt *stmt)
 	if (!OidIsValid(relid) || pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
 		return;
 	function = LookupFuncName(stmt->funcname, 0, NULL, true);
-	if (is_own_relation(relid) && !makes_own_table_trigger(stmt, function))
-		add_change(&ddl->changes, InvalidOid, dg_trigger_text(stmt, relid), relation_number(relid));
+	if (is_own_relation(relid))
+	{
+		if (makes_own_table_trigger(stmt, function) &&
+			!dg_own_table_trigger_intact(relid, stmt->trigname))
+		{
+			ddl->mended = relid;
+			ddl->mended_trigger = pstrdup(stmt->trigname);
+		}
+		else
+			add_change(&ddl->changes, InvalidOid, dg_trigger_text(stmt, relid), relation_number(relid));
+	}
 	if (!dg_is_trigger_name(stmt->trigname) || !OidIsValid(dg_guarded_by(relid)))
 		return;
 	if (OidIsValid(get_trigger_oid(relid, stmt->trigname, true)) ? stmt->replace :
@@ -735,7 +744,7 @@ makes_own_table_trigger(const CreateTrigStmt *stmt, Oid function)
 		stmt->row == (strcmp(stmt->trigname, "delete_guard_own_row") == 0) &&
 		stmt->timing == TRIGGER_TYPE_BEFORE && !stmt->isconstraint &&
 		stmt->events == (stmt->row ? events : events | TRIGGER_TYPE_TRUNCATE) &&
-		stmt->whenClause == NULL && stmt->columns == NIL;
+		stmt->whenClause == NULL && stmt->columns == NIL && stmt->args == NIL;
 }
 
 /* CREATE RULE */

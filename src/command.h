@@ -27,6 +27,8 @@ typedef struct DgDdl
 	const char *instead;		/* hint, if it cannot run in a transaction block, and so
 								 * no approval can be used for it; else NULL */
 	bool		mending;		/* does it put back what the extension has made? */
+	Oid			mended;			/* own table that gets a trigger back, if any */
+	const char *mended_trigger;	/* which */
 	List	   *changes;		/* DgDdlChange: need a verdict */
 	List	   *notes;			/* DgDdlChange: allowed and recorded */
 	List	   *loosen;			/* tables whose key triggers name a column that

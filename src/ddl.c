@@ -432,7 +432,9 @@ put_right(DgDdlCommand *command)
 			dg_arm(topmost(lfirst_oid(lc)));
 	}
 	dg_ddl_judge_lost_columns(command);
-		dg_ddl_record_lost_columns(command);
+	if (OidIsValid(command->ddl->mended))
+		dg_fire_always(command->ddl->mended, command->ddl->mended_trigger);
+	dg_ddl_record_lost_columns(command);
 	put_released(command->ddl->released);
 	foreach(lc, command->ddl->notes)
 	{

@@ -481,6 +481,33 @@ dg_trigger_relation(Oid trigger)
 }
 
 /*
+ * Is a trigger on one of our own tables there, and as the extension has made it:
+ * its function without arguments, for all that is done to the table, always?
+ */
+bool
+dg_own_table_trigger_intact(Oid relid, const char *name)
+{
+	HeapTuple	tuple = own_changes_seen(TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid,
+										 get_trigger_oid(relid, name, true));
+	bool		row = strcmp(name, "delete_guard_own_row") == 0;
+	Relation	rel;
+	Form_pg_trigger form;
+	bool		no_condition;
+
+	if (tuple == NULL)
+		return false;
+	rel = table_open(TriggerRelationId, AccessShareLock);
+	(void) heap_getattr(tuple, Anum_pg_trigger_tgqual, RelationGetDescr(rel), &no_condition);
+	table_close(rel, AccessShareLock);
+	form = (Form_pg_trigger) GETSTRUCT(tuple);
+	return form->tgenabled == TRIGGER_FIRES_ALWAYS && dg_is_own_function(form->tgfoid) &&
+		strcmp(get_func_name(form->tgfoid), "_guard_own") == 0 &&
+		form->tgtype == (TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+						 TRIGGER_TYPE_DELETE | (row ? TRIGGER_TYPE_ROW : TRIGGER_TYPE_TRUNCATE)) &&
+		no_condition && form->tgattr.dim1 == 0 && form->tgnargs == 0 && !form->tgdeferrable;
+}
+
+/*
  * The relation that a rule is on, as the command under way has left it.
  */
 Oid

@@ -48,6 +48,7 @@ extern bool dg_is_trigger_name(const char *name);
 extern bool dg_has_own_trigger(Oid relid);
 extern bool dg_own_trigger(Oid trigger, DgOwnTrigger *result);
 extern Oid	dg_trigger_relation(Oid trigger);
+extern bool dg_own_table_trigger_intact(Oid relid, const char *name);
 extern Oid	dg_rule_relation(Oid rule);
 extern bool dg_event_trigger_intact(Oid event_trigger);
 extern bool dg_function_intact(Oid function);
