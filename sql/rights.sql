@@ -120,12 +120,12 @@ SET search_path = dg_rights;
 CREATE FUNCTION counts(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
 CREATE TABLE cond (id int PRIMARY KEY);
 CREATE TABLE cond_ref (cond_id int);
-SELECT delete_guard.protect('cond');
 SELECT delete_guard.declare_reference('cond_ref', '{cond_id}', 'cond', condition => 'dg_rights.counts(cond_id)');
 INSERT INTO cond VALUES (1), (2);
 INSERT INTO cond_ref VALUES (1);
 GRANT SELECT, DELETE ON cond TO regress_dg_alice;
 CREATE OR REPLACE FUNCTION counts(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$SELECT $1 > 0 AND dg_rights.spy('regress_dg_owner')$$;
+SELECT delete_guard.protect('cond');
 SELECT as_another FROM spied();
 \c - regress_dg_alice
 DELETE FROM dg_rights.cond WHERE id = 1;  -- fails

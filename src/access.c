@@ -81,6 +81,7 @@ before_drop(Oid class_id, Oid object, int subobject, int flags)
 {
 	DgOwnTrigger trigger;
 
+	dg_ddl_dropping();
 	switch (class_id)
 	{
 		case RelationRelationId:

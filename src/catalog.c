@@ -489,6 +489,20 @@ dg_catalog_watch(Oid relid)
 }
 
 /*
+ * From now on a change to any function bumps the generation: conditions are
+ * kept with the bodies of simple functions in them.
+ */
+void
+dg_catalog_watch_functions(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		CacheRegisterSyscacheCallback(PROCOID, catalog_callback, (Datum) 0);
+	registered = true;
+}
+
+/*
  * The number that caches compare.
  */
 uint64

@@ -59,6 +59,7 @@ extern char *dg_column_list(Oid relid, const int16 *attnums, int n);
 extern int64 dg_origin(void);
 extern void dg_catalog_changed(const char *own_table);
 extern void dg_catalog_watch(Oid relid);
+extern void dg_catalog_watch_functions(void);
 extern uint64 dg_catalog_generation(void);
 extern void dg_catalog_unwatch_all(void);
 

@@ -70,7 +70,7 @@ static List *column_concerns(DgDdl *ddl, AlterTableType subtype, const char *nam
 static List *constraint_concerns(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static void clause_effects(DgDdl *ddl, AlterTableCmd *cmd, Oid relid);
 static void drop(DgDdl *ddl, DropStmt *stmt);
-static char *drop_object(DropStmt *stmt, Node *object);
+static char *drop_object(DropStmt *stmt, Node *object, Oid table_id);
 static Oid	trigger_relation(Node *object);
 static List *drop_concerns(DropStmt *stmt, Node *object);
 static List *schema_concerns(Oid schema);
@@ -92,6 +92,7 @@ static bool is_own_relation(Oid relid);
 static bool is_own_event_trigger(const char *name);
 static char *relation_number(Oid relid);
 static char *schema_number(const char *name);
+static char *part_numbers(Oid table_id, Oid schema, Oid owner);
 static char *event_trigger_number(const char *name);
 static void add_change(List **list, Oid table_id, char *action, char *objects);
 static void add_note(DgDdl *ddl, Oid relid, char *action);
@@ -293,12 +294,12 @@ alter_table_objects(DgDdl *ddl, AlterTableStmt *stmt, Oid relid)
 static char *
 clause_object(AlterTableCmd *cmd, Oid relid)
 {
-	if (cmd->subtype == DG_AT_SET_EXPRESSION)
-		return dg_object_number(RelationRelationId, relid, get_attnum(relid, cmd->name));
+	if (cmd->subtype == DG_AT_SET_EXPRESSION || cmd->subtype == AT_AlterColumnType)
+		return psprintf("%s%s", dg_object_number(RelationRelationId, relid, get_attnum(relid, cmd->name)),
+						dg_using_functions(cmd, relid));
 	switch (cmd->subtype)
 	{
 		case AT_DropColumn:
-		case AT_AlterColumnType:
 		case AT_DropNotNull:
 			return dg_object_number(RelationRelationId, relid, get_attnum(relid, cmd->name));
 		case AT_DropConstraint:
@@ -513,13 +514,13 @@ drop(DgDdl *ddl, DropStmt *stmt)
 
 		foreach(tc, tables)
 			add_change(&ddl->changes, lfirst_oid(tc), dg_drop_text(stmt, lfirst(lc)),
-					   drop_object(stmt, lfirst(lc)));
+					   drop_object(stmt, lfirst(lc), lfirst_oid(tc)));
 	}
 }
 
 /* Which object the name in a DROP means, of the kinds that concern us */
 static char *
-drop_object(DropStmt *stmt, Node *object)
+drop_object(DropStmt *stmt, Node *object, Oid table_id)
 {
 	switch (stmt->removeType)
 	{
@@ -532,7 +533,8 @@ drop_object(DropStmt *stmt, Node *object)
 									get_trigger_oid(trigger_relation(object),
 													strVal(llast(castNode(List, object))), true), 0);
 		case OBJECT_SCHEMA:
-			return schema_number(strVal(object));
+			return psprintf("%s%s", schema_number(strVal(object)),
+							part_numbers(table_id, get_namespace_oid(strVal(object), true), InvalidOid));
 		default:
 			return "";
 	}
@@ -638,7 +640,8 @@ drop_owned(DgDdl *ddl, DropOwnedStmt *stmt)
 			{
 				if (get_rel_name(lfirst_oid(rc)) == NULL || dg_relation_owner(lfirst_oid(rc)) != role)
 					continue;
-				add_change(&ddl->changes, lfirst_oid(tc), dg_drop_owned_text(stmt), roles);
+				add_change(&ddl->changes, lfirst_oid(tc), dg_drop_owned_text(stmt),
+						   psprintf("%s%s", roles, part_numbers(lfirst_oid(tc), InvalidOid, role)));
 				break;
 			}
 		}
@@ -912,6 +915,25 @@ static char *
 schema_number(const char *name)
 {
 	return dg_object_number(NamespaceRelationId, get_namespace_oid(name, true), 0);
+}
+
+/* Which parts of a protected table are in a schema, or belong to a role */
+static char *
+part_numbers(Oid table_id, Oid schema, Oid owner)
+{
+	List	   *parts = OidIsValid(table_id) ? find_all_inheritors(table_id, NoLock, NULL) : NIL;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	list_sort(parts, list_oid_cmp);
+	foreach(lc, parts)
+	{
+		if (get_rel_name(lfirst_oid(lc)) != NULL &&
+			(get_rel_namespace(lfirst_oid(lc)) == schema || dg_relation_owner(lfirst_oid(lc)) == owner))
+			appendStringInfoString(&buf, relation_number(lfirst_oid(lc)));
+	}
+	return buf.data;
 }
 
 /* Which event trigger */

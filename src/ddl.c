@@ -48,6 +48,7 @@
 #include "armcheck.h"
 #include "ask.h"
 #include "catalog.h"
+#include "condition.h"
 #include "ddlstate.h"
 #include "ddltext.h"
 #include "guarded.h"
@@ -256,6 +257,7 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 	if (dg_guarded_tables() != NIL)
 	{
 		judge_again(parsetree);
+		dg_judge_conditions(parsetree);
 		follow_structure(parsetree);
 	}
 	if (IsA(parsetree, RenameStmt) && OidIsValid(dg_own_extension()))

@@ -50,6 +50,7 @@ static DgDdlCommand *new_command(Node *parsetree);
 static DgDdlCommand *command_under_way(void);
 static bool is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
 						 const char *objects);
+static char *command_text(const DgDdlCommand *command, const char *object);
 static void record_lost(const DgDdlCommand *command, Oid table_id, Oid referencing,
 						const char *kind, const char *name);
 static void at_xact_event(XactEvent event, void *arg);
@@ -223,6 +224,30 @@ is_permitted(const DgDdlCommand *command, Oid table_id, const char *action,
 }
 
 /*
+ * The command under way is about to drop an object.  When it is the first of a
+ * DROP, its text is made: afterwards some of its names mean nothing any more.
+ */
+void
+dg_ddl_dropping(void)
+{
+	DgDdlCommand *command = command_under_way();
+	MemoryContext old;
+
+	if (command->text || command->parsetree == NULL || !IsA(command->parsetree, DropStmt))
+		return;
+	old = MemoryContextSwitchTo(command->context);
+	command->text = dg_drop_text((DropStmt *) command->parsetree, NULL);
+	MemoryContextSwitchTo(old);
+}
+
+/* The text of a command, by the object of it that is concerned */
+static char *
+command_text(const DgDdlCommand *command, const char *object)
+{
+	return command->text ? command->text : dg_command_text(command->parsetree, object);
+}
+
+/*
  * The command under way is about to drop, or has changed, something that a
  * protected table rests on.  Asks for a verdict unless the command has one on
  * that table, or on all.
@@ -239,7 +264,7 @@ dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject)
 		return;
 	ObjectAddressSubSet(address, class_id, object, subobject);
 	identity = getObjectIdentity(&address, true);
-	dg_ddl_ask(table_id, dg_command_text(command->parsetree, identity ? identity : "an object"),
+	dg_ddl_ask(table_id, command_text(command, identity ? identity : "an object"),
 			   dg_object_number(class_id, object, subobject));
 }
 
@@ -324,8 +349,7 @@ dg_ddl_judge_lost_columns(DgDdlCommand *command)
 		referred_to = SPI_processed > 0;
 		dg_own_finish(&saved);
 		if (referred_to)
-			dg_ddl_ask(table_id, dg_command_text(command->parsetree,
-												 psprintf("a key column of %s", dg_qualified_name(column->relid))),
+			dg_ddl_ask(table_id, command_text(command, psprintf("a key column of %s", dg_qualified_name(column->relid))),
 					   dg_object_number(RelationRelationId, column->relid, column->attnum));
 	}
 }
@@ -382,7 +406,7 @@ record_lost(const DgDdlCommand *command, Oid table_id, Oid referencing,
 
 	dg_journal_step("ddl", table_id,
 					psprintf("{\"action\": %s, \"lost_reference\": %s}",
-							 dg_quote_json(dg_command_text(command->parsetree, text)),
+							 dg_quote_json(command_text(command, text)),
 							 dg_quote_json(text)));
 }
 
@@ -411,7 +435,7 @@ dg_ddl_judge_lost_keys(DgDdlCommand *command)
 		}
 		name = psprintf("foreign key %s of %s", quote_identifier(key->name),
 						dg_qualified_name(key->referencing));
-		dg_ddl_ask(key->table_id, dg_command_text(command->parsetree, name),
+		dg_ddl_ask(key->table_id, command_text(command, name),
 				   dg_object_number(ConstraintRelationId, key->constraint, 0));
 	}
 }

@@ -24,6 +24,7 @@ typedef struct DgDdlCommand
 	struct DgDdlCommand *outer;
 	int			nestlevel;		/* of transactions */
 	Node	   *parsetree;
+	char	   *text;			/* of a DROP, while all its names mean something */
 	MemoryContext context;
 	Oid			relid;			/* what an ALTER TABLE's name meant at its start */
 	DgDdl	   *ddl;			/* NULL if it was not looked at */
@@ -39,6 +40,7 @@ extern DgDdlCommand *dg_ddl_find(Node *parsetree);
 extern DgDdlCommand *dg_ddl_end(Node *parsetree);
 extern bool dg_ddl_is_judged(const DgDdlCommand *command, Oid table_id);
 extern void dg_ddl_ask(Oid table_id, const char *action, const char *objects);
+extern void dg_ddl_dropping(void);
 extern void dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject);
 extern void dg_ddl_lost_trigger(Oid relid);
 extern void dg_ddl_lost_key(Oid constraint);

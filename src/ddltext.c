@@ -17,11 +17,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_func.h"
@@ -51,6 +55,9 @@ static const char *source = NULL;
 static const char *switch_words(AlterTableType subtype);
 static char *type_clause(const AlterTableCmd *cmd, Oid relid, bool before);
 static char *using_text(Oid relid, Node *expr);
+static Node *using_parse(Oid relid, Node *expr);
+static bool note_functions(Node *node, void *context);
+static bool note_function(Oid function, void *context);
 static const char *relation_text(const RangeVar *range);
 static char *tree_digest(const void *node);
 static char *hex_digest(const char *text, Size len);
@@ -190,26 +197,77 @@ type_clause(const AlterTableCmd *cmd, Oid relid, bool before)
 static char *
 using_text(Oid relid, Node *expr)
 {
-	Relation	rel = relation_open(relid, AccessShareLock);
-	ParseState *pstate = make_parsestate(NULL);
-	ParseNamespaceItem *item;
-	Node	   *parsed;
+	Node	   *parsed = using_parse(relid, expr);
+	int			nestlevel = NewGUCNestLevel();
 	char	   *result;
-	int			nestlevel;
 
-	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
-	addNSItemToQuery(pstate, item, false, true, true);
-	parsed = transformExpr(pstate, copyObject(expr), EXPR_KIND_ALTER_COL_TRANSFORM);
-	assign_expr_collations(pstate, parsed);
-	nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	result = deparse_expression(parsed, deparse_context_for(get_rel_name(relid), relid),
 								false, false);
 	AtEOXact_GUC(true, nestlevel);
+	return result;
+}
+
+/* Parse an expression over the columns of a relation */
+static Node *
+using_parse(Oid relid, Node *expr)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+	Node	   *result;
+
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
+	addNSItemToQuery(pstate, item, false, true, true);
+	result = transformExpr(pstate, copyObject(expr), EXPR_KIND_ALTER_COL_TRANSFORM);
+	assign_expr_collations(pstate, result);
 	free_parsestate(pstate);
 	relation_close(rel, NoLock);
 	return result;
+}
+
+/*
+ * The functions that the expression of a clause calls, but for PostgreSQL's own,
+ * each in the version that is there now: numbers in a text, empty if there are
+ * none.
+ */
+char *
+dg_using_functions(const AlterTableCmd *cmd, Oid relid)
+{
+	Node	   *expr = cmd->subtype == DG_AT_SET_EXPRESSION ? cmd->def :
+		castNode(ColumnDef, cmd->def)->raw_default;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (expr)
+		(void) note_functions(using_parse(relid, expr), &buf);
+	return buf.data;
+}
+
+/* Expression walker: append the functions that are called */
+static bool
+note_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, note_function, context);
+	return expression_tree_walker(node, note_functions, context);
+}
+
+/* Append one function and the transaction that made this version of it */
+static bool
+note_function(Oid function, void *context)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+
+	if (HeapTupleIsValid(tuple) &&
+		((Form_pg_proc) GETSTRUCT(tuple))->pronamespace != PG_CATALOG_NAMESPACE)
+		appendStringInfo((StringInfo) context, "function %u/%u ", function,
+						 HeapTupleHeaderGetRawXmin(tuple->t_data));
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return false;
 }
 
 /* Qualified name of the relation that a name means, else the name itself */

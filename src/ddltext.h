@@ -12,6 +12,7 @@
 
 extern Oid	dg_range_relation(const RangeVar *range);
 extern char *dg_clause_text(const AlterTableCmd *cmd, Oid relid, bool before);
+extern char *dg_using_functions(const AlterTableCmd *cmd, Oid relid);
 extern char *dg_trigger_text(CreateTrigStmt *stmt, Oid relid);
 extern char *dg_rule_text(RuleStmt *stmt, Oid relid);
 extern char *dg_drop_text(DropStmt *stmt, Node *only);

@@ -481,6 +481,7 @@ reference_finish(DgTable *table, DgReference *ref, List *leaf_relids)
 		DgRoleState saved;
 
 		ref->needs_owner = true;
+		dg_catalog_watch_functions();
 		dg_act_as(dg_relation_owner(ref->referencing), &saved);
 		condition = dg_condition_parse(ref->referencing, ref->condition);
 		condition = (Expr *) eval_const_expressions(NULL, (Node *) condition);
