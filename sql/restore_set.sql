@@ -87,7 +87,7 @@ CREATE TRIGGER t BEFORE INSERT ON kept FOR EACH ROW EXECUTE FUNCTION no();
 SELECT table_name, action, note FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip');
 DROP TRIGGER t ON kept;
 SELECT table_name, action, note FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip');
-SELECT count(*) FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip') WHERE note LIKE 'the table has no key, and event % has restored its rows';
+SELECT count(*) FROM delete_guard.restore((SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'delete'), 'skip') WHERE note LIKE 'no key tells the row from others, and event % has restored it';
 TABLE kept ORDER BY a;
 DROP TABLE kept;
 

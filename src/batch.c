@@ -445,11 +445,36 @@ dg_batch_has_column(const DgBatch *batch, AttrNumber attnum)
 void
 dg_batch_reset(DgBatch *batch)
 {
+	batch->unsure = false;
 	for (int64 i = 0; i < batch->nrows; i++)
 	{
 		if (batch->state[i] == DG_ROW_DONE || batch->state[i] == DG_ROW_LEFT)
 			batch->state[i] = DG_ROW_WANTED;
 	}
+}
+
+/*
+ * Can a row not be told from others, so that nothing shows whether it is there?
+ */
+bool
+dg_batch_untold(const DgBatch *batch, int64 row)
+{
+	if (batch->kind == DG_BATCH_SET)
+		return batch->part->key == NIL;
+	return batch->kind == DG_BATCH_INSERT && (batch->told == NULL || !batch->told[row]);
+}
+
+/*
+ * Give a wanted row another state, for the latest of the reasons.
+ */
+void
+dg_batch_take(DgBatch *batch, int64 row, DgRowState state)
+{
+	if (batch->taken == NULL)
+		batch->taken = MemoryContextAllocExtended(batch->context, sizeof(uint16) * batch->nrows,
+												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	batch->state[row] = state;
+	batch->taken[row] = Min(list_length(batch->reasons), PG_UINT16_MAX);
 }
 
 /*

@@ -26,7 +26,7 @@ typedef enum DgBatchKind
 typedef enum DgRowState
 {
 	DG_ROW_WANTED,
-	DG_ROW_TAKEN,				/* its key is taken, see DgBatch.taken */
+	DG_ROW_TAKEN,				/* its key is taken, or it is there, see DgBatch.taken */
 	DG_ROW_DONE,				/* put back, or would be */
 	DG_ROW_LEFT,				/* there is nothing to put back */
 	DG_ROW_UNKNOWN				/* its new key was not recorded */
@@ -54,8 +54,10 @@ typedef struct DgBatch
 
 	int64		nrows;
 	uint8	   *state;			/* DgRowState of each row */
-	uint16	   *taken;			/* position in taken_keys, from 1 */
-	List	   *taken_keys;		/* texts: what was taken */
+	uint16	   *taken;			/* position in reasons, from 1 */
+	List	   *reasons;		/* texts: why rows cannot be put back */
+	bool	   *told;			/* rows that a key tells from others; NULL: none */
+	bool		unsure;			/* some of those untold were put back, not known which */
 	bool		shifts;			/* keys are to go back to where other rows of it are */
 	List	   *siblings;		/* batches that set other columns of the same rows */
 } DgBatch;
@@ -68,6 +70,8 @@ extern void dg_batch_register(DgBatch *batch);
 extern bool dg_batch_sets(const DgBatch *batch, const DgTargetColumn *column);
 extern bool dg_batch_has_column(const DgBatch *batch, AttrNumber attnum);
 extern void dg_batch_reset(DgBatch *batch);
+extern bool dg_batch_untold(const DgBatch *batch, int64 row);
+extern void dg_batch_take(DgBatch *batch, int64 row, DgRowState state);
 extern int64 dg_batch_count(const DgBatch *batch, DgRowState state);
 extern Datum dg_batch_excluded(const DgBatch *batch, DgRowState state);
 extern char *dg_batch_excluded_text(const DgBatch *batch, DgRowState state);

@@ -226,7 +226,23 @@ dg_image_pin_reading(void)
 	return nestlevel;
 }
 
-/* Undo dg_image_pin() or dg_image_pin_reading(). */
+/*
+ * Pin what makes different values print alike, while rows are told by their text:
+ * no more, since triggers may run meanwhile that see it.  Returns what
+ * dg_image_unpin() wants.
+ */
+int
+dg_image_pin_telling(void)
+{
+	int			nestlevel = dg_image_pin(DG_SETTING_FLOAT);
+
+	/* other styles name time zones, which may have one name for two offsets */
+	if (DateStyle != USE_ISO_DATES)
+		pin(&nestlevel, "DateStyle", "ISO");
+	return nestlevel;
+}
+
+/* Undo any of these pins. */
 void
 dg_image_unpin(int nestlevel)
 {

@@ -33,6 +33,7 @@ extern DgForm dg_image_form(Oid typid);
 extern int	dg_image_settings(Oid typid);
 extern int	dg_image_pin(int settings);
 extern int	dg_image_pin_reading(void);
+extern int	dg_image_pin_telling(void);
 extern void dg_image_unpin(int nestlevel);
 extern bool dg_image_print(Oid typid, bool binary, Datum value,
 						   MemoryContext context, const char **bytes,

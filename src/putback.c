@@ -13,7 +13,8 @@
  * does not take.
  *
  * Rights: these are the caller's own statements, with his rights, his settings
- * and his search_path, as if he had typed them: privileges, row security,
+ * (but for extra_float_digits and DateStyle where a row is told by its text) and
+ * his search_path, as if he had typed them: privileges, row security,
  * triggers, rules and defaults apply as to any INSERT or UPDATE of his.
  * Nothing is resolved by search_path in the text built here.
  *
@@ -36,8 +37,8 @@
 #include "taken.h"
 
 static void require_right(const DgBatch *batch, const DgTargetColumn *column, AclMode right);
-static int	pin_floats(void);
 static bool has_wanted(const DgBatch *batch);
+static bool tells_by_text(List *batches);
 static List *next_group(List **batches);
 static bool joins_group(List *group, DgBatch *batch);
 static void run_group(List *group);
@@ -102,7 +103,7 @@ dg_putback(List *batches)
 {
 	List	   *rest = list_copy(batches);
 	List	   *group;
-	int			pin = pin_floats();
+	int			pin = tells_by_text(batches) ? dg_image_pin_telling() : -1;
 
 	while ((group = next_group(&rest)) != NIL)
 	{
@@ -120,14 +121,18 @@ dg_putback(List *batches)
 	dg_image_unpin(pin);
 }
 
-/*
- * Rows without a key are compared as text: different numbers must not be printed
- * alike.  What else the caller has set is left to him.
- */
-static int
-pin_floats(void)
+/* Are rows of a batch told by their text, see setback.c? */
+static bool
+tells_by_text(List *batches)
 {
-	return dg_image_pin(dg_image_settings(FLOAT8OID));
+	ListCell   *lc;
+
+	foreach(lc, batches)
+	{
+		if (((DgBatch *) lfirst(lc))->kind == DG_BATCH_SET)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -361,7 +366,13 @@ note_results(DgBatch *batch, int64 inserted)
 	if (batch->kind == DG_BATCH_INSERT && inserted == dg_batch_count(batch, DG_ROW_WANTED))
 		otherwise = DG_ROW_DONE;
 	else if (batch->kind == DG_BATCH_INSERT && inserted > 0)
-		(void) dg_taken_find(batch, DG_ROW_DONE);
+	{
+		int64		done;
+
+		dg_taken_find(batch, DG_ROW_DONE);
+		done = dg_batch_count(batch, DG_ROW_DONE);
+		batch->unsure = inserted > done;
+	}
 	for (int64 i = 0; i < batch->nrows; i++)
 	{
 		if (batch->state[i] == DG_ROW_WANTED)
@@ -416,8 +427,8 @@ dg_putback_probe(DgBatch *batch)
 		note_results(batch, dg_batch_count(batch, DG_ROW_WANTED));
 		return;
 	}
-	pin = pin_floats();
 	dg_act_as(batch->owner, &saved);
+	pin = dg_image_pin_telling();
 	begin_text(&text);
 	dg_setback_register(batch);
 	dg_setback_look(&text, batch, true);
@@ -425,7 +436,7 @@ dg_putback_probe(DgBatch *batch)
 		elog(ERROR, "unexpected result of a statement");
 	mark_found(batch);
 	SPI_finish();
-	dg_act_back(&saved);
 	dg_image_unpin(pin);
+	dg_act_back(&saved);
 	note_results(batch, 0);
 }

@@ -60,7 +60,6 @@ typedef struct DgRestore
 	bool		skip;			/* leave rows whose key is taken */
 	bool		dry_run;
 	int64		restored_by;	/* latest earlier restore of the event, or 0 */
-	Bitmapset  *restored_parts; /* of which earlier ones have put rows back */
 	List	   *batches;		/* of DgBatch, in the order of putting back */
 	List	   *gone;			/* of DgTarget that do not exist any more */
 	Oid			table_id;		/* what the removal was from, as it is now */
@@ -85,8 +84,11 @@ static void prepare_batch(DgRestore *restore, const DgPastPart *part);
 static void lock_target(DgRestore *restore, DgBatch *batch);
 static List *parents_first(List *batches);
 static bool refers_to_any(const DgBatch *batch, List *others);
-static void find_earlier_restores(DgRestore *restore);
+static int64 earlier_restore(int64 event_id);
 static void find_taken(DgRestore *restore);
+static void find_restored(DgRestore *restore, DgBatch *batch);
+static int64 result_number(uint64 row, int column);
+static void add_restored_reason(DgBatch *batch, int64 event_id, bool unsure);
 static void put_back(DgRestore *restore);
 static void put_back_step(void *arg);
 static void refuse_conflicts(DgRestore *restore);
@@ -94,10 +96,12 @@ static void name_taken_row(void *arg, JsonbContainer *image, bytea *apart, Jsonb
 static void refuse_prevented(DgRestore *restore);
 static int64 count_rows(DgRestore *restore, DgRowState state);
 static void journal_restore(DgRestore *restore);
+static void append_untold(StringInfo buf, const DgRestore *restore, const char *member, bool unsure);
+static void append_ranges(StringInfo buf, const DgBatch *batch, DgRowState state);
 static void report(DgRestore *restore);
 static void report_batch(DgRestore *restore, DgBatch *batch);
 static void report_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_key);
-static const char *row_note(const DgRestore *restore, const DgBatch *batch, int64 row);
+static const char *row_note(const DgBatch *batch, int64 row);
 static void report_missing(DgRestore *restore);
 static void report_line(DgRestore *restore, const char *table, const char *effect,
 						const char *key, const char *action, const char *note);
@@ -130,7 +134,7 @@ delete_guard_restore(PG_FUNCTION_ARGS)
 	if (!restore.dry_run)
 		LockDatabaseObject(dg_own_relation("event"), (Oid) restore.event->event_id,
 						   (uint16) (restore.event->event_id >> 32), ExclusiveLock);
-	find_earlier_restores(&restore);
+	restore.restored_by = earlier_restore(restore.event->event_id);
 	prepare_batches(&restore);
 	find_taken(&restore);
 	if (restore.dry_run)
@@ -346,39 +350,24 @@ refers_to_any(const DgBatch *batch, List *others)
 	return found;
 }
 
-/* Which event was the latest to restore this one, and of which parts rows were put back */
-static void
-find_earlier_restores(DgRestore *restore)
+/* The latest event that has restored this one, 0 if there is none */
+static int64
+earlier_restore(int64 event_id)
 {
 	static const char *const query =
-		"SELECT e.event_id, p.key::int4, p.value::int8 > 0 FROM delete_guard.event e"
-		" LEFT JOIN LATERAL jsonb_each_text(e.details -> 'parts') p ON true"
-		" WHERE e.event_id > $1 AND e.operation = 'restore'"
-		" AND (e.details ->> 'event')::int8 = $1 ORDER BY 1";
-	MemoryContext caller = CurrentMemoryContext;
+		"SELECT max(e.event_id) FROM delete_guard.event e WHERE e.event_id > $1"
+		" AND e.operation = 'restore' AND (e.details ->> 'event')::bigint = $1";
 	Oid			type = INT8OID;
-	Datum		arg = Int64GetDatum(restore->event->event_id);
+	Datum		arg = Int64GetDatum(event_id);
 	DgRoleState saved;
+	Datum		result;
+	bool		isnull;
 
 	dg_own_connect(&saved);
-	dg_own_query(query, 1, &type, &arg, NULL, true, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		bool		any = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
-		MemoryContext old;
-
-		restore->restored_by = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &(bool) {false}));
-		if (isnull || !any)
-			continue;
-		old = MemoryContextSwitchTo(caller);
-		restore->restored_parts = bms_add_member(restore->restored_parts,
-												 DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull)));
-		MemoryContextSwitchTo(old);
-	}
+	dg_own_query(query, 1, &type, &arg, NULL, true, 1);
+	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	dg_own_finish(&saved);
+	return isnull ? 0 : DatumGetInt64(result);
 }
 
 /* ---------------------------------------------------------------------
@@ -387,8 +376,8 @@ find_earlier_restores(DgRestore *restore)
  */
 
 /*
- * Find the rows whose key is taken.  In a table without a key, rows that an
- * earlier restore of the event has put back count as being there, and as they were.
+ * Find the rows whose key is taken.  Rows that no key tells from others count as
+ * being there, and as they were, if an earlier restore has put them back.
  */
 static void
 find_taken(DgRestore *restore)
@@ -399,16 +388,71 @@ find_taken(DgRestore *restore)
 	{
 		DgBatch    *batch = lfirst(lc);
 
-		bool		keyless = batch->part->key == NIL;
-
 		if (batch->impossible || batch->nrows == 0)
 			continue;
 		if (batch->kind != DG_BATCH_SET)
-			keyless = dg_taken_find(batch, DG_ROW_TAKEN) == 0;
-		if (keyless && batch->kind != DG_BATCH_KEY &&
-			bms_is_member(batch->part->number, restore->restored_parts))
-			memset(batch->state, DG_ROW_TAKEN, batch->nrows);
+			dg_taken_find(batch, DG_ROW_TAKEN);
+		if (restore->restored_by != 0)
+			find_restored(restore, batch);
 	}
+}
+
+/* Find the rows of a batch that earlier restores say to have put back, see append_untold() */
+static void
+find_restored(DgRestore *restore, DgBatch *batch)
+{
+	static const char *const query =
+		"SELECT e.event_id, m.member = 'unsure', (r.range ->> 0)::bigint, (r.range ->> 1)::bigint"
+		" FROM delete_guard.event e, (VALUES ('put_back'), ('unsure')) AS m (member),"
+		" pg_catalog.jsonb_array_elements(e.details -> m.member -> $2::text) AS r (range)"
+		" WHERE e.event_id > $1 AND e.operation = 'restore' AND (e.details ->> 'event')::bigint = $1"
+		" ORDER BY 1, 2, 3";
+	Oid			types[2] = {INT8OID, INT4OID};
+	Datum		args[2] = {Int64GetDatum(restore->event->event_id), Int32GetDatum(batch->part->number)};
+	DgRoleState saved;
+	int64		reason = 0;
+
+	dg_own_connect(&saved);
+	dg_own_query(query, 2, types, args, NULL, true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		int64		event_id = result_number(i, 1);
+		bool		unsure = result_number(i, 2) != 0;
+
+		if (reason != event_id * 2 + unsure)
+			add_restored_reason(batch, event_id, unsure);
+		reason = event_id * 2 + unsure;
+		for (int64 n = result_number(i, 3); n <= Min(result_number(i, 4), batch->nrows); n++)
+		{
+			if (batch->state[n - 1] == DG_ROW_WANTED && dg_batch_untold(batch, n - 1))
+				dg_batch_take(batch, n - 1, DG_ROW_TAKEN);
+		}
+	}
+	dg_own_finish(&saved);
+}
+
+/* A number in the result of a query, none of which is null */
+static int64
+result_number(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == BOOLOID ? DatumGetBool(value) :
+		DatumGetInt64(value);
+}
+
+/* The reason that an event has put rows back before */
+static void
+add_restored_reason(DgBatch *batch, int64 event_id, bool unsure)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	const char *text = unsure ?
+		"no key tells the row from others, and event " INT64_FORMAT " may have restored it" :
+		"no key tells the row from others, and event " INT64_FORMAT " has restored it";
+
+	batch->reasons = lappend(batch->reasons, psprintf(text, event_id));
+	MemoryContextSwitchTo(old);
 }
 
 /* Raise an error if rows cannot be put back as their key is taken */
@@ -462,7 +506,7 @@ name_taken_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *n
 		return;
 	appendStringInfo(named->message, "%sIn %s, %s: %s.", named->message->len > 0 ? "  " : "",
 					 batch->target->name, dg_past_key_json(batch->part, image),
-					 row_note(named->restore, batch, row));
+					 row_note(batch, row));
 }
 
 /* Raise an error if a trigger or rule has kept rows out */
@@ -557,13 +601,67 @@ journal_restore(DgRestore *restore)
 		appendStringInfo(&details, "%s\"%d\": " INT64_FORMAT, foreach_current_index(lc) > 0 ? ", " : "",
 						 batch->part->number, dg_batch_count(batch, DG_ROW_DONE));
 	}
-	appendStringInfoString(&details, "}}");
+	appendStringInfoChar(&details, '}');
+	append_untold(&details, restore, "put_back", false);
+	append_untold(&details, restore, "unsure", true);
+	appendStringInfoChar(&details, '}');
 	event.operation = "restore";
 	event.outcome = "restored";
 	event.table_id = restore->table_id;
 	event.row_count = count_rows(restore, DG_ROW_DONE);
 	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(details.data)));
 	dg_journal_event(dg_journal_reserve(), &event, false);
+}
+
+/*
+ * For the next restore of the event: which rows that no key tells from others
+ * were put back, or may have been.  A member of the event's details: for each
+ * part, by its number, ranges of rows as [first, last], from 1.
+ */
+static void
+append_untold(StringInfo buf, const DgRestore *restore, const char *member, bool unsure)
+{
+	bool		first = true;
+	ListCell   *lc;
+
+	foreach(lc, restore->batches)
+	{
+		DgBatch    *batch = lfirst(lc);
+		StringInfoData ranges;
+
+		initStringInfo(&ranges);
+		if (!unsure || batch->unsure)
+			append_ranges(&ranges, batch, unsure ? DG_ROW_LEFT : DG_ROW_DONE);
+		if (ranges.len == 0)
+			continue;
+		if (first)
+			appendStringInfo(buf, ", \"%s\": {", member);
+		appendStringInfo(buf, "%s\"%d\": [%s]", first ? "" : ", ", batch->part->number, ranges.data);
+		first = false;
+	}
+	if (!first)
+		appendStringInfoChar(buf, '}');
+}
+
+/* The ranges of a batch's untold rows in a state; nothing if there are none */
+static void
+append_ranges(StringInfo buf, const DgBatch *batch, DgRowState state)
+{
+	int64		begun = 0;
+
+	for (int64 n = 1; n <= batch->nrows + 1; n++)
+	{
+		bool		concerned = n <= batch->nrows && batch->state[n - 1] == state &&
+			dg_batch_untold(batch, n - 1);
+
+		if (concerned && begun == 0)
+			begun = n;
+		if (concerned || begun == 0)
+			continue;
+		appendStringInfo(buf, "%s[" INT64_FORMAT ", " INT64_FORMAT "]", buf->len > 0 ? ", " : "",
+						 begun, n - 1);
+		begun = 0;
+	}
 }
 
 /* The result: a line per row, and lines about what rows do not tell */
@@ -620,24 +718,22 @@ report_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_k
 		action = rows->restore->skip ? "skip" : "conflict";
 	report_line(rows->restore, batch->target->name, batch->part->effect,
 				dg_past_key_json(batch->part, image), action,
-				row_note(rows->restore, batch, row));
+				row_note(batch, row));
 }
 
 /* What there is to say of a row; NULL if nothing */
 static const char *
-row_note(const DgRestore *restore, const DgBatch *batch, int64 row)
+row_note(const DgBatch *batch, int64 row)
 {
 	switch ((DgRowState) batch->state[row])
 	{
 		case DG_ROW_TAKEN:
-			if (batch->taken && batch->taken[row] > 0)
-				return psprintf("%s is taken",
-								(char *) list_nth(batch->taken_keys, batch->taken[row] - 1));
-			return psprintf("the table has no key, and event " INT64_FORMAT " has restored its rows",
-							restore->restored_by);
+			return list_nth(batch->reasons, batch->taken[row] - 1);
 		case DG_ROW_WANTED:
 			return batch->impossible;
 		case DG_ROW_LEFT:
+			if (batch->kind == DG_BATCH_INSERT && batch->unsure && dg_batch_untold(batch, row))
+				return "a trigger or rule has kept rows out, and no key tells which";
 			if (batch->kind == DG_BATCH_INSERT)
 				return "a trigger or rule has kept it out";
 			if (batch->kind == DG_BATCH_KEY)

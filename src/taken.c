@@ -41,8 +41,9 @@
 #include "sql.h"
 #include "taken.h"
 
-static int	find_in(DgBatch *batch, Relation rel, DgRowState state);
+static void find_in(DgBatch *batch, Relation rel, DgRowState state);
 static void find_by(DgBatch *batch, Relation rel, Relation index, DgRowState state);
+static void find_told(DgBatch *batch, Relation rel, Relation index);
 static bool goes_to(const DgBatch *batch, Relation rel);
 static char *partition_condition(Relation rel);
 static bool is_key(const DgBatch *batch, Relation rel, Relation index);
@@ -56,18 +57,19 @@ static void append_match(StringInfo buf, Relation index);
 static Oid *index_operators(Relation index);
 static void append_own_row(StringInfo select, StringInfo match, const DgBatch *batch,
 						   bool table_side, bool by_batch);
+static void run_query(const char *query);
+static int64 found_row(uint64 line);
 static uint64 mark_taken(DgBatch *batch, const char *query, DgRowState state);
 
 /*
- * Give the wanted rows of a batch whose key is taken a state.  Returns by how
- * many keys of the whole table it could look.
+ * Give the wanted rows of a batch whose key is taken a state, and note which rows
+ * a key tells from others.
  */
-int
+void
 dg_taken_find(DgBatch *batch, DgRowState state)
 {
 	List	   *relids = list_make1_oid(batch->target->relid);
 	DgRoleState saved;
-	int			nkeys = 0;
 	ListCell   *lc;
 
 	if (batch->target->partitioned)
@@ -79,23 +81,19 @@ dg_taken_find(DgBatch *batch, DgRowState state)
 	foreach(lc, relids)
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
-		int			n = find_in(batch, rel, state);
 
-		if (RelationGetRelid(rel) == batch->target->relid)
-			nkeys = n;
+		find_in(batch, rel, state);
 		relation_close(rel, NoLock);
 	}
 	SPI_finish();
 	dg_act_back(&saved);
-	return nkeys;
 }
 
 /* The same by the indexes of one relation: the target, or a partition of it */
-static int
+static void
 find_in(DgBatch *batch, Relation rel, DgRowState state)
 {
 	bool		whole = RelationGetRelid(rel) == batch->target->relid;
-	int			nkeys = 0;
 	ListCell   *lc;
 
 	foreach(lc, RelationGetIndexList(rel))
@@ -108,14 +106,13 @@ find_in(DgBatch *batch, Relation rel, DgRowState state)
 		{
 			MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-			batch->taken_keys = lappend(batch->taken_keys, key_text(index));
+			batch->reasons = lappend(batch->reasons, key_text(index));
 			MemoryContextSwitchTo(old);
+			find_told(batch, rel, index);
 			find_by(batch, rel, index, state);
-			nkeys++;
 		}
 		index_close(index, AccessShareLock);
 	}
-	return nkeys;
 }
 
 /*
@@ -145,6 +142,34 @@ find_by(DgBatch *batch, Relation rel, Relation index, DgRowState state)
 	} while (dg_batch_count(batch, DG_ROW_WANTED) < wanted);
 	if (dg_batch_count(batch, state) - before < found)
 		batch->shifts = true;
+}
+
+/*
+ * Note which rows the index tells from others: those that it would not let come
+ * twice.  They are not those with a NULL in the key, those that do not meet its
+ * predicate, or those that an exclusion constraint lets stand beside themselves.
+ */
+static void
+find_told(DgBatch *batch, Relation rel, Relation index)
+{
+	StringInfoData query;
+	bool		whole = RelationGetRelid(rel) == batch->target->relid;
+
+	if (batch->kind != DG_BATCH_INSERT)
+		return;
+	if (batch->told == NULL)
+		batch->told = MemoryContextAllocExtended(batch->context, sizeof(bool) * Max(batch->nrows, 1),
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT dg_e.dg_n FROM (");
+	append_side(&query, index, psprintf("%s AS dg_n", quote_identifier(batch->ordinal)), batch->name,
+				whole ? NULL : partition_condition(rel));
+	appendStringInfoString(&query, ") AS dg_e, LATERAL (SELECT dg_e.*) AS dg_t WHERE ");
+	append_match(&query, index);
+	run_query(query.data);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		batch->told[found_row(i)] = true;
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* Can it be told of the rows of the batch which go to a partition? */
@@ -229,7 +254,7 @@ index_column(Relation index, int i)
 												   Int32GetDatum(i), BoolGetDatum(false)));
 }
 
-/* What an index is about, for messages */
+/* That the key of an index is taken, for messages */
 static char *
 key_text(Relation index)
 {
@@ -239,7 +264,7 @@ key_text(Relation index)
 	appendStringInfoString(&buf, "key (");
 	for (int i = 1; i <= index->rd_index->indnkeyatts; i++)
 		appendStringInfo(&buf, "%s%s", i > 1 ? ", " : "", index_column(index, i));
-	appendStringInfoChar(&buf, ')');
+	appendStringInfoString(&buf, ") is taken");
 	return buf.data;
 }
 
@@ -377,13 +402,12 @@ append_own_row(StringInfo select, StringInfo match, const DgBatch *batch, bool t
 	appendStringInfoChar(match, ')');
 }
 
-/* Run the query and mark the wanted rows that it finds; returns how many it finds */
-static uint64
-mark_taken(DgBatch *batch, const char *query, DgRowState state)
+/* Run a query for ordinals; the caller frees SPI_tuptable */
+static void
+run_query(const char *query)
 {
 	SPIPlanPtr	plan = SPI_prepare(query, 0, NULL);
 	int			result;
-	uint64		found;
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -391,22 +415,34 @@ mark_taken(DgBatch *batch, const char *query, DgRowState state)
 								  true, true, 0);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
-	if (batch->taken == NULL)
-		batch->taken = MemoryContextAllocExtended(batch->context, sizeof(uint16) * Max(batch->nrows, 1),
-												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	SPI_freeplan(plan);
+}
+
+/* The row, from 0, that a line of the result is about */
+static int64
+found_row(uint64 line)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[line], SPI_tuptable->tupdesc, 1,
+									   &isnull)) - 1;
+}
+
+/* Run the query and mark the wanted rows that it finds; returns how many it finds */
+static uint64
+mark_taken(DgBatch *batch, const char *query, DgRowState state)
+{
+	uint64		found;
+
+	run_query(query);
 	found = SPI_processed;
 	for (uint64 i = 0; i < found; i++)
 	{
-		bool		isnull;
-		int64		n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
-													SPI_tuptable->tupdesc, 1, &isnull));
+		int64		row = found_row(i);
 
-		if (batch->state[n - 1] != DG_ROW_WANTED || state == DG_ROW_WANTED)
-			continue;
-		batch->state[n - 1] = state;
-		batch->taken[n - 1] = Min(list_length(batch->taken_keys), PG_UINT16_MAX);
+		if (batch->state[row] == DG_ROW_WANTED && state != DG_ROW_WANTED)
+			dg_batch_take(batch, row, state);
 	}
 	SPI_freetuptable(SPI_tuptable);
-	SPI_freeplan(plan);
 	return found;
 }

@@ -10,6 +10,6 @@
 
 #include "batch.h"
 
-extern int	dg_taken_find(DgBatch *batch, DgRowState state);
+extern void dg_taken_find(DgBatch *batch, DgRowState state);
 
 #endif							/* DELETE_GUARD_TAKEN_H */
