@@ -36,11 +36,12 @@ SELECT delete_guard.add_approver('regress_dg_bob', t) FROM unnest('{pt,q,k}'::re
 
 -- A schema that another part of the table has come into is another change
 SELECT delete_guard.request_change('pt', 'DROP SCHEMA dg_named_1 CASCADE') AS schema,
+       delete_guard.request_change('pt', 'DROP OWNED BY regress_dg_owner CASCADE') AS owned,
        delete_guard.request_change('q', 'ALTER TABLE q ALTER COLUMN id TYPE bigint USING f(id)') AS using \gset
 \c - regress_dg_bob
 \pset format unaligned
 \pset tuples_only on
-SELECT approvals FROM unnest(ARRAY[:schema, :using]) AS r, delete_guard.approve(r);
+SELECT approvals FROM unnest(ARRAY[:schema, :owned, :using]) AS r, delete_guard.approve(r);
 \c - regress_dg_owner
 \set VERBOSITY terse
 SET client_min_messages = warning;
@@ -48,10 +49,12 @@ SET search_path = dg_named;
 \pset format unaligned
 \pset tuples_only on
 ALTER TABLE dg_named_2.pt_2 SET SCHEMA dg_named_1;
+CREATE TABLE dg_named_2.pt_3 PARTITION OF pt FOR VALUES FROM (200) TO (300);
 CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1000';
 BEGIN;
-SELECT set_config('delete_guard.approval', concat_ws(',', :schema, :using), true) <> '' AS set;
+SELECT set_config('delete_guard.approval', concat_ws(',', :schema, :owned, :using), true) <> '' AS set;
 SELECT dg_test.says('DROP SCHEMA dg_named_1 CASCADE') LIKE '%is for another object of that name%' AS why;
+SELECT dg_test.says('DROP OWNED BY regress_dg_owner CASCADE') LIKE '%is for another object of that name%' AS why;
 SELECT dg_test.says('ALTER TABLE q ALTER COLUMN id TYPE bigint USING f(id)') LIKE '%is for another object of that name%' AS why;
 COMMIT;
 SELECT count(*) FROM pt;
