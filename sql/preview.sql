@@ -135,10 +135,20 @@ BEGIN READ ONLY;
 SELECT count(*) FROM delete_guard.preview_delete('top');
 SELECT DISTINCT mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation';
 COMMIT;
--- bounded
+-- bounded: rows to start from, rows followed, whichever they are
 SET delete_guard.preview_limit = 2;
-SELECT depth, path, effect, rows FROM delete_guard.preview_delete('top', 'id < 5');
-SELECT delete_guard.explain_delete('top', 'id < 5');
+SELECT path, effect, rows FROM delete_guard.preview_delete('top', 'id < 5') WHERE depth = 0 OR effect = 'cut';
+\c - regress_dg_owner
+SET search_path = dg_preview;
+CREATE TABLE one (id int PRIMARY KEY);
+CREATE TABLE three (id int PRIMARY KEY, one_id int REFERENCES one ON DELETE CASCADE);
+CREATE TABLE each_one (three_id int REFERENCES three ON DELETE CASCADE);
+INSERT INTO one VALUES (1);
+INSERT INTO three VALUES (1, 1), (2, 1), (3, 1);
+INSERT INTO each_one VALUES (1), (2), (3);
+SET delete_guard.preview_limit = 2;
+SELECT depth, path, effect, rows FROM delete_guard.preview_delete('one');
+SELECT regexp_replace(x, '  {.*', '') FROM delete_guard.explain_delete('one') AS x;
 RESET delete_guard.preview_limit;
 SELECT * FROM delete_guard.preview_delete('pg_stats');  -- fails
 \c - :super

@@ -151,6 +151,7 @@ SELECT dg_test.says_event('SELECT delete_guard.restore(0)');  -- fails
 SELECT dg_test.says_event('SELECT delete_guard.restore(-1)');  -- fails
 SELECT dg_test.says_event('SELECT delete_guard.restore(1, ''ignore'')');  -- fails
 SELECT dg_test.says_event('SELECT delete_guard.restore(1, NULL)');  -- fails
+SELECT dg_test.says_event('SELECT delete_guard.restore(1, ''error'', NULL)');  -- fails
 SELECT dg_test.says_event(format('SELECT delete_guard.restore(%s)', (SELECT max(event_id) FROM delete_guard.audit_log WHERE operation = 'restore')));  -- fails
 INSERT INTO soft VALUES ('d');
 \set VERBOSITY terse

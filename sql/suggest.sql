@@ -217,6 +217,44 @@ INSERT INTO big SELECT i, 1, repeat('x', 1500) FROM generate_series(1, 15000) AS
 SELECT score, suggestion, regexp_replace(evidence, 'in [0-9]+ sampled', 'in some sampled') AS evidence FROM found WHERE suggestion LIKE 'big%';
 SELECT (SELECT evidence FROM found WHERE suggestion LIKE 'big%') = (SELECT evidence FROM found WHERE suggestion LIKE 'big%') AS same;
 
+-- a pair of which the name is also a table's: its types tell whether it is one
+CREATE TABLE invoices (number int PRIMARY KEY);
+CREATE TABLE items (id int PRIMARY KEY);
+CREATE TABLE accounts (id int PRIMARY KEY);
+CREATE TABLE versions (id int PRIMARY KEY, item_type text, item_id int, account_type text, account_id int);
+INSERT INTO items SELECT generate_series(1, 50);
+INSERT INTO invoices SELECT generate_series(1, 100);
+INSERT INTO accounts VALUES (1);
+SELECT score, suggestion, evidence FROM found WHERE suggestion LIKE 'versions%';
+INSERT INTO versions SELECT i, CASE WHEN i % 2 = 0 THEN 'Invoice' ELSE 'Item' END, i, 'savings', 1 FROM generate_series(1, 40) AS i;
+SELECT score, suggestion, evidence FROM found WHERE suggestion LIKE 'versions%';
+UPDATE versions SET account_type = CASE WHEN id % 3 = 0 THEN 'door' ELSE 'checking' END;
+SELECT score, suggestion, evidence FROM found WHERE suggestion LIKE 'versions {account%';
+DELETE FROM versions WHERE item_type = 'Item';
+SELECT score, suggestion, evidence FROM found WHERE suggestion LIKE 'versions {item%';
+-- protect() does not tell to declare it without its condition
+SET client_min_messages = notice;
+BEGIN;
+SELECT delete_guard.protect('items');
+ROLLBACK;
+SET client_min_messages = warning;
+
+-- a name in front of the other table's key; plurals with a doubled letter; of two tables the one that has the values
+CREATE TABLE t_customer (customer_id int PRIMARY KEY);
+CREATE TABLE t_invoice (id int PRIMARY KEY, customer_customer_id int, buyer_customer_id int);
+CREATE TABLE quizzes (id int PRIMARY KEY);
+CREATE TABLE buses (id int PRIMARY KEY);
+CREATE TABLE toys (id int PRIMARY KEY, quiz_id int, bus_id int);
+CREATE TABLE orders (id int PRIMARY KEY);
+CREATE TABLE shop_order (id int PRIMARY KEY);
+CREATE TABLE shop_orderline (id int PRIMARY KEY, order_id int);
+CREATE TABLE orderline (id int PRIMARY KEY, order_id int);
+INSERT INTO orders SELECT generate_series(1, 50);
+INSERT INTO shop_order SELECT generate_series(1, 80);
+INSERT INTO shop_orderline SELECT i, i FROM generate_series(1, 80) AS i;
+INSERT INTO orderline SELECT i, i FROM generate_series(1, 50) AS i;
+SELECT score, suggestion, evidence FROM found WHERE suggestion ~ '^(t_invoice|toys|.*orderline)';
+
 -- Each change of the list is an event
 SELECT operation, outcome, table_name, person, details FROM delete_guard.audit_log
 WHERE operation ~ 'ignore' ORDER BY event_id;

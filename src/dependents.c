@@ -22,6 +22,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "dependents.h"
@@ -46,6 +47,9 @@ static bool lock_leaves(const DgTable *table);
 static void release_table(void *arg);
 static void take_snapshots(DgDependents *dep);
 static void open_probes(DgDependents *dep);
+static void visit_leaves(DgDependents *dep, int refno, const DgKeys *keys,
+						 DgMatchCallback callback, void *arg);
+static void hide_error(const DgReference *ref);
 static void open_self_probes(DgDependents *dep);
 
 /* ---------------------------------------------------------------------
@@ -396,21 +400,70 @@ open_self_probes(DgDependents *dep)
 
 /*
  * Look for all keys in all leaves of one reference, with the rights it needs:
- * callback sees each row that refers to one of them.
+ * callback sees each row that refers to one of them.  What a condition says when
+ * it fails may hold values of a row; it is for those who may read the table.
  */
 void
 dg_dependents_visit(DgDependents *dep, int refno, const DgKeys *keys,
 				DgMatchCallback callback, void *arg)
 {
 	const DgReference *ref = &dep->table->references[refno];
+	MemoryContext caller = CurrentMemoryContext;
 	DgRoleState saved;
+	bool		readable;
 
 	if (keys->nrows == 0 || (dep->concerned && !dep->concerned[refno]))
 		return;
-	if (ref->needs_owner)
-		dg_act_as(dg_relation_owner(ref->referencing), &saved);
+	if (!ref->needs_owner)
+	{
+		visit_leaves(dep, refno, keys, callback, arg);
+		return;
+	}
+	readable = dg_may_read(ref->referencing, NULL, 0);
+	dep->probing.in_user_code = false;
+	dg_act_as(dg_relation_owner(ref->referencing), &saved);
+	PG_TRY();
+	{
+		visit_leaves(dep, refno, keys, callback, arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		if (!readable && dep->probing.in_user_code)
+			hide_error(ref);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	dg_act_back(&saved);
+}
+
+/* Look for all keys in all leaves of one reference */
+static void
+visit_leaves(DgDependents *dep, int refno, const DgKeys *keys, DgMatchCallback callback, void *arg)
+{
 	for (int i = dep->first_probe[refno]; i < dep->first_probe[refno + 1]; i++)
 		dg_probe_leaf(&dep->probing, &dep->probes[i], keys, callback, arg);
-	if (ref->needs_owner)
-		dg_act_back(&saved);
+}
+
+/*
+ * Raise another error in place of the current one, which goes to the server's log
+ * only.  The user's own wish to stop is not hidden, nor is a lack of resources.
+ */
+static void
+hide_error(const DgReference *ref)
+{
+	ErrorData  *error = CopyErrorData();
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES)
+		return;
+	FlushErrorState();
+	ereport(LOG_SERVER_ONLY,
+			(errcode(error->sqlerrcode),
+			 errmsg("condition of declared reference \"%s\" failed: %s", ref->name, error->message)));
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg("condition of declared reference \"%s\" failed", ref->name),
+			 errdetail("Its message may hold values of table \"%s\", which you may not read; it is in the server's log.",
+					   get_rel_name(ref->referencing))));
 }

@@ -25,15 +25,19 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "describe.h"
 #include "guc.h"
@@ -48,6 +52,14 @@
 /* Lines that are kept */
 #define DG_IMPACT_MAX_LINES 10000
 
+/* Why not everything was followed */
+enum
+{
+	DG_STOPPED_ROWS,
+	DG_STOPPED_LEVELS,
+	DG_STOPPED_LINES
+};
+
 /* The rows to be deleted in one relation */
 typedef struct DgRootPart
 {
@@ -61,10 +73,11 @@ typedef struct DgRootPart
 	int64		nreferenced;
 } DgRootPart;
 
-/* How keys of one relation are shown */
+/* How keys of one relation are shown, on lines of a table */
 typedef struct DgKeyReader
 {
 	Oid			relid;
+	Oid			table_id;		/* the relation itself or one above it */
 	bool		readable;
 	DgImager   *imager;
 } DgKeyReader;
@@ -90,6 +103,13 @@ typedef struct DgObstacle
 	bool		not_null;		/* in the way of SET NULL, not of a check */
 } DgObstacle;
 
+/* A row on a line */
+typedef struct DgOnLine
+{
+	DgRowId		id;
+	int			line;
+} DgOnLine;
+
 typedef struct DgFinding
 {
 	MemoryContext context;
@@ -100,6 +120,7 @@ typedef struct DgFinding
 	List	   *parts;			/* of DgRootPart */
 	List	   *readers;		/* of DgKeyReader */
 	HTAB	   *staying;
+	HTAB	   *on_line;		/* of DgOnLine, where a row can come again; or NULL */
 	DgObstacle *obstacles;
 	int64		nobstacles;
 	int64		room;
@@ -108,14 +129,20 @@ typedef struct DgFinding
 static void found_root(void *arg, Oid relid, ItemPointer tid);
 static DgRootPart *root_part(DgFinding *finding, Oid relid);
 static int	reached_row(void *arg, const DgReached *reached);
+static bool may_come_again(const DgReference *ref);
+static bool first_on_line(DgFinding *finding, const DgImpactLine *line, const DgRowId *id);
+static void stop_early(DgImpact *impact, int why);
 static DgImpactLine *line_find(DgFinding *finding, DgImpactLine *parent, const DgReached *reached);
 static DgImpactTotal *total_find(DgImpact *impact, Oid table_id);
 static DgStaying *staying_find(DgFinding *finding, const DgReached *reached);
 static void obstacle_add(DgFinding *finding, DgImpactLine *line, const DgReached *reached,
 						 bool not_null);
 static void note_change(DgFinding *finding, DgImpactLine *line, const DgReached *reached);
+static bool has_default(Oid relid, const char *name);
+static bool domain_not_null(Oid type);
 static void add_sample(DgFinding *finding, DgImpactLine *line, Relation rel, TupleTableSlot *slot);
-static DgKeyReader *key_reader(DgFinding *finding, Relation rel);
+static DgKeyReader *key_reader(DgFinding *finding, Relation rel, Oid table_id);
+static bool may_read_key(Relation rel, Oid table_id, const int16 *attnums, int natts);
 static void seen_rows(void *arg, DgTable *table, int nrows, const int *tags,
 					  const bool *referenced);
 static void weigh_obstacles(DgFinding *finding);
@@ -167,7 +194,8 @@ dg_impact_find(Oid relid, const char *condition, int samples)
 	impact->root->readable = true;
 	impact->lines = list_make1(impact->root);
 
-	impact->stopped = !dg_matching_rows(relid, condition, dg_preview_limit, found_root, &finding);
+	if (!dg_matching_rows(relid, condition, dg_preview_limit, found_root, &finding))
+		stop_early(impact, DG_STOPPED_ROWS);
 	foreach(lc, finding.parts)
 	{
 		DgRootPart *part = lfirst(lc);
@@ -175,7 +203,8 @@ dg_impact_find(Oid relid, const char *condition, int samples)
 		dg_walk_start(finding.walk, part->dependents, part->keys, part->ids, NULL);
 	}
 	dg_walk_run(finding.walk);
-	impact->stopped |= dg_walk_stopped(finding.walk);
+	if (dg_walk_stopped(finding.walk))
+		stop_early(impact, dg_walk_too_deep(finding.walk) ? DG_STOPPED_LEVELS : DG_STOPPED_ROWS);
 	weigh_obstacles(&finding);
 	sum_up(&finding);
 	ask_guard(&finding);
@@ -190,6 +219,24 @@ dg_impact_find(Oid relid, const char *condition, int samples)
 	}
 	MemoryContextDelete(work);
 	return impact;
+}
+
+/*
+ * Not everything was followed.  What the caller can change counts before what he
+ * cannot.
+ */
+static void
+stop_early(DgImpact *impact, int why)
+{
+	static const char *const reasons[] = {
+		[DG_STOPPED_ROWS] = "see delete_guard.preview_limit",
+		[DG_STOPPED_LEVELS] = "more than " CppAsString2(DG_IMPACT_MAX_DEPTH) " levels",
+		[DG_STOPPED_LINES] = "more than " CppAsString2(DG_IMPACT_MAX_LINES) " lines"
+	};
+
+	if (!impact->stopped || why == DG_STOPPED_ROWS)
+		impact->stopped_by = reasons[why];
+	impact->stopped = true;
 }
 
 /* Matching callback: a row to be deleted */
@@ -257,6 +304,8 @@ reached_row(void *arg, const DgReached *reached)
 
 	if (line == NULL)
 		return reached->from_tag;
+	if (may_come_again(reached->ref) && !first_on_line(finding, line, &reached->id))
+		return line->number;
 	line->rows++;
 	switch (reached->effect)
 	{
@@ -282,6 +331,49 @@ reached_row(void *arg, const DgReached *reached)
 	return line->number;
 }
 
+/*
+ * Can one row refer by this reference to several rows?  By a period to all that
+ * it overlaps; equality, which can be merged, finds one.
+ */
+static bool
+may_come_again(const DgReference *ref)
+{
+	Oid			op = ref->columns[ref->ncolumns - 1].eq_op;
+	Oid			left;
+	Oid			right;
+
+	op_input_types(op, &left, &right);
+	return !op_mergejoinable(op, left);
+}
+
+/* Is this the first time that a row comes to a line? */
+static bool
+first_on_line(DgFinding *finding, const DgImpactLine *line, const DgRowId *id)
+{
+	DgOnLine	key;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	memcpy(&key.id, id, DG_ROW_ID_SIZE);
+	key.line = line->number;
+	if (finding->on_line == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = ctl.entrysize = sizeof(DgOnLine);
+		ctl.hcxt = finding->context;
+		finding->on_line = hash_create("delete_guard rows of lines", 256, &ctl,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	if (hash_get_num_entries(finding->on_line) >= dg_preview_limit)
+	{
+		stop_early(finding->impact, DG_STOPPED_ROWS);
+		return false;
+	}
+	(void) hash_search(finding->on_line, &key, HASH_ENTER, &found);
+	return !found;
+}
+
 /* The line for a reference below another line, added if new; NULL if there are too many */
 static DgImpactLine *
 line_find(DgFinding *finding, DgImpactLine *parent, const DgReached *reached)
@@ -302,7 +394,7 @@ line_find(DgFinding *finding, DgImpactLine *parent, const DgReached *reached)
 	/* further lines are not kept apart */
 	if (list_length(impact->lines) >= DG_IMPACT_MAX_LINES)
 	{
-		impact->stopped = true;
+		stop_early(impact, DG_STOPPED_LINES);
 		return NULL;
 	}
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(impact));
@@ -359,7 +451,7 @@ staying_find(DgFinding *finding, const DgReached *reached)
 		return staying;
 	if (hash_get_num_entries(finding->staying) >= dg_preview_limit)
 	{
-		finding->impact->stopped = true;
+		stop_early(finding->impact, DG_STOPPED_ROWS);
 		return NULL;
 	}
 	staying = hash_search(finding->staying, &reached->id, HASH_ENTER, &found);
@@ -385,9 +477,10 @@ note_change(DgFinding *finding, DgImpactLine *line, const DgReached *reached)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, attnum - 1);
 
-		if (reached->effect == DG_EFFECT_SET_DEFAULT && att->atthasdef)
+		if (reached->effect == DG_EFFECT_SET_DEFAULT &&
+			has_default(reached->ref->referencing, NameStr(att->attname)))
 			line->has_default = true;
-		else if (att->attnotnull)
+		else if (att->attnotnull || domain_not_null(att->atttypid))
 		{
 			if (line->not_null == NULL)
 				line->not_null = MemoryContextStrdup(GetMemoryChunkContext(finding->impact),
@@ -398,6 +491,39 @@ note_change(DgFinding *finding, DgImpactLine *line, const DgReached *reached)
 	}
 }
 
+/*
+ * Does a column have a default, of its own or of its domain?  That of the table
+ * that the foreign key is on counts, whatever partition the row is in.
+ */
+static bool
+has_default(Oid relid, const char *name)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		result = build_column_default(rel, get_attnum(relid, name)) != NULL;
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+/* Is a type a domain that takes no NULL, or based on one? */
+static bool
+domain_not_null(Oid type)
+{
+	bool		result = false;
+
+	while (OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN && !result)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for type %u", type);
+		result = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
+		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
 /* A row that may be in the way */
 static void
 obstacle_add(DgFinding *finding, DgImpactLine *line, const DgReached *reached, bool not_null)
@@ -406,7 +532,7 @@ obstacle_add(DgFinding *finding, DgImpactLine *line, const DgReached *reached, b
 
 	if (staying_find(finding, reached) == NULL || finding->nobstacles >= dg_preview_limit)
 	{
-		finding->impact->stopped = true;
+		stop_early(finding->impact, DG_STOPPED_ROWS);
 		return;
 	}
 	if (finding->nobstacles == finding->room)
@@ -435,7 +561,7 @@ add_sample(DgFinding *finding, DgImpactLine *line, Relation rel, TupleTableSlot 
 
 	if (list_length(line->samples) >= finding->samples)
 		return;
-	reader = key_reader(finding, rel);
+	reader = key_reader(finding, rel, line->table_id);
 	if (!reader->readable)
 	{
 		line->readable = false;
@@ -449,11 +575,11 @@ add_sample(DgFinding *finding, DgImpactLine *line, Relation rel, TupleTableSlot 
 }
 
 /*
- * How keys of a relation are shown, and whether.  A row without a key is shown
- * whole.
+ * How keys of a relation are shown, and whether, on the lines of a table.  A row
+ * without a key is shown whole.
  */
 static DgKeyReader *
-key_reader(DgFinding *finding, Relation rel)
+key_reader(DgFinding *finding, Relation rel, Oid table_id)
 {
 	MemoryContext old;
 	DgKeyReader *reader;
@@ -466,17 +592,19 @@ key_reader(DgFinding *finding, Relation rel)
 	foreach(lc, finding->readers)
 	{
 		reader = lfirst(lc);
-		if (reader->relid == RelationGetRelid(rel))
+		if (reader->relid == RelationGetRelid(rel) && reader->table_id == table_id)
 			return reader;
 	}
 	old = MemoryContextSwitchTo(finding->context);
 	reader = palloc0(sizeof(DgKeyReader));
 	reader->relid = RelationGetRelid(rel);
+	reader->table_id = table_id;
 	natts = dg_identity_columns(reader->relid, attnums);
 	/* the walk may be acting as the owner of a table just now */
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(finding->reader, sec_context);
-	reader->readable = dg_may_read(reader->relid, attnums, natts);
+	reader->readable = may_read_key(rel, reader->relid, attnums, natts) ||
+		(table_id != reader->relid && may_read_key(rel, table_id, attnums, natts));
 	SetUserIdAndSecContext(userid, sec_context);
 	if (reader->readable)
 		reader->imager = dg_imager_create(RelationGetDescr(rel), natts > 0 ? attnums : NULL,
@@ -484,6 +612,30 @@ key_reader(DgFinding *finding, Relation rel)
 	finding->readers = lappend(finding->readers, reader);
 	MemoryContextSwitchTo(old);
 	return reader;
+}
+
+/*
+ * May the current role read these columns of a relation (0: all of them) by way
+ * of a table, which is the relation itself or one above it?
+ */
+static bool
+may_read_key(Relation rel, Oid table_id, const int16 *attnums, int natts)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	int16	   *there = palloc(sizeof(int16) * Max(desc->natts, 1));
+	int			n = 0;
+
+	for (int i = 0; i < (natts > 0 ? natts : desc->natts); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, natts > 0 ? attnums[i] - 1 : i);
+
+		if (att->attisdropped)
+			continue;
+		there[n] = get_attnum(table_id, NameStr(att->attname));
+		if (there[n++] == InvalidAttrNumber)
+			return false;
+	}
+	return dg_may_read(table_id, there, n);
 }
 
 /*

@@ -60,6 +60,7 @@ typedef struct DgImpact
 	List	   *lines;			/* of DgImpactLine, by number */
 	List	   *totals;			/* of DgImpactTotal */
 	bool		stopped;		/* not everything was followed */
+	const char *stopped_by;		/* which bound it was; NULL: not stopped */
 	bool		guard_refuses;
 	bool		postgres_refuses;
 } DgImpact;

@@ -27,7 +27,8 @@ static const char *const irregular[][2] = {
 
 /* Endings of plurals, and what they were in the singular */
 static const char *const endings[][2] = {
-	{"ies", "y"}, {"ies", "ie"}, {"ves", "f"}, {"ves", "fe"}, {"ses", "sis"}, {"es", ""}, {"s", ""}
+	{"ies", "y"}, {"ies", "ie"}, {"ves", "f"}, {"ves", "fe"}, {"ses", "sis"},
+	{"zzes", "z"}, {"sses", "s"}, {"es", ""}, {"s", ""}
 };
 
 static bool ends_with(const char *string, const char *ending);

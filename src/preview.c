@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(delete_guard_explain_delete);
 
 static DgImpact *find_impact(FunctionCallInfo fcinfo, int samples);
 static void put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line, const char *before);
-static void put_stopped(ReturnSetInfo *rsinfo);
+static void put_stopped(ReturnSetInfo *rsinfo, const DgImpact *impact);
 
 /*
  * preview_delete(table regclass, condition text, samples integer)
@@ -60,7 +60,7 @@ delete_guard_preview_delete(PG_FUNCTION_ARGS)
 	impact = find_impact(fcinfo, samples);
 	put_line((ReturnSetInfo *) fcinfo->resultinfo, impact->root, NULL);
 	if (impact->stopped)
-		put_stopped((ReturnSetInfo *) fcinfo->resultinfo);
+		put_stopped((ReturnSetInfo *) fcinfo->resultinfo, impact);
 	return (Datum) 0;
 }
 
@@ -143,13 +143,13 @@ put_line(ReturnSetInfo *rsinfo, const DgImpactLine *line, const char *before)
 
 /* A last row that says that there may be more */
 static void
-put_stopped(ReturnSetInfo *rsinfo)
+put_stopped(ReturnSetInfo *rsinfo, const DgImpact *impact)
 {
 	Datum		values[DG_PREVIEW_COLUMNS] = {0};
 	bool		nulls[DG_PREVIEW_COLUMNS];
 
 	memset(nulls, true, sizeof(nulls));
-	values[1] = CStringGetTextDatum("stopped early, see delete_guard.preview_limit");
+	values[1] = CStringGetTextDatum(psprintf("stopped early, %s", impact->stopped_by));
 	nulls[1] = false;
 	values[4] = CStringGetTextDatum("cut");
 	nulls[4] = false;

@@ -568,7 +568,9 @@ condition_holds(DgProbing *probing, DgProbe *probe)
 	bool		result;
 
 	probing->econtext->ecxt_scantuple = probe->slot;
+	probing->in_user_code = true;
 	result = ExecQual(probe->condition, probing->econtext);
+	probing->in_user_code = false;
 	ResetExprContext(probing->econtext);
 	return result;
 }

@@ -48,6 +48,7 @@ typedef struct DgProbing
 	Snapshot	snapshot[2];	/* active, latest */
 	EState	   *estate;			/* for conditions; made with the first */
 	ExprContext *econtext;
+	bool		in_user_code;	/* runs what a user may have defined, on values of a row */
 	HTAB	   *excluded;		/* of DgRowId: rows that never count; or NULL */
 	Oid			excluded_relation;	/* all rows of it never count */
 	HTAB	   *counted;		/* of DgRowId: later versions of rows counted */

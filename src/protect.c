@@ -349,7 +349,7 @@ report_suspects(Oid relid)
 	{
 		const DgSuspect *suspect = lfirst(lc);
 
-		if (suspect->referenced != relid || suspect->by_value ||
+		if (suspect->referenced != relid || suspect->by_value || suspect->beside_type ||
 			suspect->strength < DG_NAMED_AFTER)
 			continue;
 		ereport(NOTICE,

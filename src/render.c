@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -33,7 +34,9 @@ static List *render_dot(const DgImpact *impact);
 static List *render_mermaid(const DgImpact *impact);
 static const char *effect_phrase(const DgImpactLine *line);
 static const char *effect_color(const DgImpactLine *line);
-static char *escaped(const char *text, const char *quote);
+static char *printable(const char *text);
+static char *dot_escaped(const char *text);
+static char *mermaid_escaped(const char *text);
 
 /*
  * Lines of text in the current context, in one of the formats text, json, dot
@@ -124,6 +127,7 @@ static List *
 render_text(const DgImpact *impact)
 {
 	List	   *result = text_line(NIL, impact->root, NULL, true);
+	ListCell   *lc;
 
 	result = lappend(result, pstrdup(""));
 	result = lappend(result, text_total(impact));
@@ -131,7 +135,30 @@ render_text(const DgImpact *impact)
 	result = lappend(result, psprintf("PostgreSQL:   %s", postgres_summary(impact)));
 	if (impact->stopped)
 		result = lappend(result,
-						 pstrdup("Stopped early: there may be more.  See delete_guard.preview_limit."));
+						 psprintf("Stopped early: there may be more (%s).", impact->stopped_by));
+	foreach(lc, result)
+		lfirst(lc) = printable(lfirst(lc));
+	return result;
+}
+
+/*
+ * Text without control characters, which names may hold, and which would break a
+ * line or command a terminal: a space stands for each.
+ */
+static char *
+printable(const char *text)
+{
+	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
+	char	   *result = pstrdup(text);
+
+	for (char *c = result; *c; c++)
+	{
+		if ((unsigned char) *c < ' ' || *c == 0x7f)
+			*c = ' ';
+		/* U+0080 to U+009F */
+		else if (utf8 && (unsigned char) c[0] == 0xc2 && (unsigned char) c[1] < 0xa0)
+			c[0] = c[1] = ' ';
+	}
 	return result;
 }
 
@@ -351,21 +378,47 @@ effect_color(const DgImpactLine *line)
 	}
 }
 
-/* Text with quotes and backslashes escaped, or quotes replaced */
+/* Text within quotes in a dot file */
 static char *
-escaped(const char *text, const char *quote)
+dot_escaped(const char *text)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	for (const char *c = text; *c; c++)
+	for (const char *c = printable(text); *c; c++)
 	{
-		if (*c == '"')
-			appendStringInfoString(&buf, quote);
-		else if (*c == '\\' && quote[0] == '\\')
-			appendStringInfoString(&buf, "\\\\");
-		else if (*c == '\n')
-			appendStringInfoChar(&buf, ' ');
+		if (*c == '"' || *c == '\\')
+			appendStringInfoChar(&buf, '\\');
+		appendStringInfoChar(&buf, *c);
+	}
+	return buf.data;
+}
+
+/*
+ * Text within quotes in a Mermaid diagram: what could be taken for HTML, an
+ * entity or Markdown becomes an entity.
+ */
+static char *
+mermaid_escaped(const char *text)
+{
+	static const char *const entities[][2] = {
+		{"\"", "#quot;"}, {"#", "#35;"}, {"&", "#amp;"}, {"<", "#lt;"}, {">", "#gt;"},
+		{"`", "#96;"}, {"\\", "#92;"}
+	};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const char *c = printable(text); *c; c++)
+	{
+		const char *entity = NULL;
+
+		for (int i = 0; i < lengthof(entities); i++)
+		{
+			if (*c == entities[i][0][0])
+				entity = entities[i][1];
+		}
+		if (entity)
+			appendStringInfoString(&buf, entity);
 		else
 			appendStringInfoChar(&buf, *c);
 	}
@@ -389,18 +442,18 @@ render_dot(const DgImpact *impact)
 
 		result = lappend(result,
 						 psprintf("  n%d [label=\"%s\\n" INT64_FORMAT " %s%s%s%s%s\", color=\"%s\"%s];", line->number,
-								  escaped(line->table, "\\\""), line->rows,
+								  dot_escaped(line->table), line->rows,
 								  line->rows == 1 ? "row" : "rows",
 								  line->guard ? "\\ndelete_guard: " : "",
-								  line->guard ? escaped(line->guard, "\\\"") : "",
+								  line->guard ? dot_escaped(line->guard) : "",
 								  line->postgres ? "\\nPostgreSQL: " : "",
-								  line->postgres ? escaped(line->postgres, "\\\"") : "",
+								  line->postgres ? dot_escaped(line->postgres) : "",
 								  effect_color(line), line->parent ? "" : ", penwidth=2"));
 		if (line->parent)
 			result = lappend(result,
 							 psprintf("  n%d -> n%d [label=\"%s\\n%s\", color=\"%s\"%s];",
 									  line->parent->number, line->number,
-									  escaped(line->columns, "\\\""), effect_phrase(line),
+									  dot_escaped(line->columns), effect_phrase(line),
 									  effect_color(line),
 									  strcmp(line->kind, "foreign key") == 0 ? "" : ", style=dashed"));
 	}
@@ -420,17 +473,17 @@ render_mermaid(const DgImpact *impact)
 
 		result = lappend(result,
 						 psprintf("  n%d[\"%s<br/>" INT64_FORMAT " %s%s%s%s%s\"]", line->number,
-								  escaped(line->table, "#quot;"), line->rows,
+								  mermaid_escaped(line->table), line->rows,
 								  line->rows == 1 ? "row" : "rows",
 								  line->guard ? "<br/>delete_guard: " : "",
-								  line->guard ? escaped(line->guard, "#quot;") : "",
+								  line->guard ? mermaid_escaped(line->guard) : "",
 								  line->postgres ? "<br/>PostgreSQL: " : "",
-								  line->postgres ? escaped(line->postgres, "#quot;") : ""));
+								  line->postgres ? mermaid_escaped(line->postgres) : ""));
 		if (line->parent)
 			result = lappend(result,
 							 psprintf("  n%d %s|\"%s: %s\"| n%d", line->parent->number,
 									  strcmp(line->kind, "foreign key") == 0 ? "-->" : "-.->",
-									  escaped(line->columns, "#quot;"), effect_phrase(line),
+									  mermaid_escaped(line->columns), effect_phrase(line),
 									  line->number));
 		result = lappend(result, psprintf("  style n%d stroke:%s", line->number, effect_color(line)));
 	}

@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -51,6 +53,9 @@ typedef struct Suggestion
 } Suggestion;
 
 static List *weigh(const DgSuspects *suspects, Oid relid);
+static bool same_column(const DgSuspect *a, const DgSuspect *b);
+static bool weigh_pair(const DgSuspects *suspects, const DgSuspect *suspect, Oid relid,
+					   List **result);
 static bool lock_table(Oid relid);
 static List *weigh_types(const DgSuspects *suspects, const DgSuspect *suspect);
 static Suggestion *unknown_types(const DgSuspect *suspect, List *classes);
@@ -102,6 +107,7 @@ weigh(const DgSuspects *suspects, Oid relid)
 	List	   *result = NIL;
 	List	   *group = NIL;
 	const DgSuspect *previous = NULL;
+	const DgSuspect *pair = NULL;	/* of which the plain suspects do not count */
 	DgSample	sample;
 	ListCell   *lc;
 
@@ -110,17 +116,19 @@ weigh(const DgSuspects *suspects, Oid relid)
 		const DgSuspect *suspect = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		if (previous == NULL || previous->referencing != suspect->referencing ||
-			previous->attnum != suspect->attnum)
+		if (!same_column(previous, suspect))
 		{
 			result = list_concat(result, best_of(group));
 			group = NIL;
 			previous = NULL;
 		}
-		if (!lock_table(suspect->referencing))
+		if (!lock_table(suspect->referencing) || same_column(pair, suspect))
 			continue;
 		if (!OidIsValid(suspect->referenced))
-			group = weigh_types(suspects, suspect);
+		{
+			if (weigh_pair(suspects, suspect, relid, &result))
+				pair = suspect;
+		}
 		else if (lock_table(suspect->referenced))
 		{
 			/* one sample of a column serves for all tables that it fits */
@@ -129,20 +137,36 @@ weigh(const DgSuspects *suspects, Oid relid)
 			previous = suspect;
 			group = lappend(group, weigh_suspect(suspect, &sample));
 		}
-		if (!OidIsValid(suspect->referenced))
-		{
-			ListCell   *typed;
-
-			foreach(typed, group)
-			{
-				if (!OidIsValid(relid) || suspect->referencing == relid ||
-					((Suggestion *) lfirst(typed))->suspect.referenced == relid)
-					result = lappend(result, lfirst(typed));
-			}
-			group = NIL;
-		}
 	}
 	return list_concat(result, best_of(group));
+}
+
+/* Are these about one column?  a may be NULL. */
+static bool
+same_column(const DgSuspect *a, const DgSuspect *b)
+{
+	return a && a->referencing == b->referencing && a->attnum == b->attnum;
+}
+
+/*
+ * Add to the result what a polymorphic pair says of one table, or of all.  False
+ * if it is none, as its types name no tables.
+ */
+static bool
+weigh_pair(const DgSuspects *suspects, const DgSuspect *suspect, Oid relid, List **result)
+{
+	List	   *typed = weigh_types(suspects, suspect);
+	ListCell   *lc;
+
+	if (typed == NIL)
+		return !suspect->or_plain;
+	foreach(lc, typed)
+	{
+		if (!OidIsValid(relid) || suspect->referencing == relid ||
+			((Suggestion *) lfirst(lc))->suspect.referenced == relid)
+			*result = lappend(*result, lfirst(lc));
+	}
+	return true;
 }
 
 /* Lock a table to read it; false if it is gone */
@@ -153,7 +177,12 @@ lock_table(Oid relid)
 	return get_rel_name(relid) != NULL;
 }
 
-/* Weigh a polymorphic pair: a suggestion for each table that its types name */
+/*
+ * Weigh a polymorphic pair: a suggestion for each table that its types name.
+ * Where the column is named after a table, it is taken for one only if that table
+ * is among these, or each type names one; a single type only if it looks like a
+ * class, with a capital.
+ */
 static List *
 weigh_types(const DgSuspects *suspects, const DgSuspect *suspect)
 {
@@ -163,6 +192,7 @@ weigh_types(const DgSuspects *suspects, const DgSuspect *suspect)
 										  suspect->type_attnum);
 	List	   *unknown = NIL;
 	List	   *result = NIL;
+	bool		plain = false;
 	ListCell   *lc;
 
 	foreach(lc, classes)
@@ -174,6 +204,8 @@ weigh_types(const DgSuspects *suspects, const DgSuspect *suspect)
 		typed.referenced = dg_suspects_class(suspects, lfirst(lc), suspect, &typed.key);
 		if (!OidIsValid(typed.referenced))
 			unknown = lappend(unknown, lfirst(lc));
+		else if (suspect->or_plain)
+			plain |= dg_suspects_plain(suspects, suspect, typed.referenced);
 		if (!OidIsValid(typed.referenced) || list_member_oid(suspect->known, typed.referenced) ||
 			!lock_table(typed.referenced))
 			continue;
@@ -182,6 +214,9 @@ weigh_types(const DgSuspects *suspects, const DgSuspect *suspect)
 		suggestion->condition = psprintf("%s = %s", type_column, quote_literal_cstr(lfirst(lc)));
 		result = lappend(result, suggestion);
 	}
+	if (suspect->or_plain && !plain && (classes == NIL || unknown ||
+										(list_length(classes) == 1 && !isupper((unsigned char) *(char *) linitial(classes)))))
+		return NIL;
 	if (classes == NIL || (unknown && (result || suspect->known)))
 		result = lappend(result, unknown_types(suspect, unknown));
 	return result;

@@ -90,6 +90,7 @@ static bool suspect_tables(DgSuspects *suspects, const Column *column, List *tar
 						   const char *key, double strength, const char *why);
 static List *called(const DgSuspects *suspects, const Column *column,
 					const char *words, bool prefixed);
+static List *neighbours(const DgSuspects *suspects, const Column *column);
 static List *nearest(List *targets, Oid schema);
 static bool suspect_keys(DgSuspects *suspects, const Column *column, const Target *target,
 						 const char *key, double strength, const char *why);
@@ -97,8 +98,8 @@ static bool key_fits(const Key *key, const Column *column, const char *word);
 static bool means_identity(const char *word);
 static bool suspect_values(DgSuspects *suspects, const Column *column);
 static bool suspect_roles(DgSuspects *suspects, const Column *column);
-static void add_suspect(DgSuspects *suspects, const Column *column, Oid referenced,
-						int16 key, double strength, const char *why);
+static DgSuspect *add_suspect(DgSuspects *suspects, const Column *column, Oid referenced,
+							  int16 key, double strength, const char *why);
 static char *column_literal(Oid relid, int16 attnum);
 
 /*
@@ -311,21 +312,29 @@ static void
 judge_column(DgSuspects *suspects, const Column *column, List *columns, int first)
 {
 	const Column *type;
+	int			nbefore;
 
 	if (column->settled || list_member_oid(column->ignored, InvalidOid))
 		return;
 	type = type_column(column, columns, first);
-	/* where there are accounts, account_type is a kind of account */
-	if (type && called(suspects, column, column->name.stem, false) == NIL)
+	if (type)
 	{
-		add_suspect(suspects, column, InvalidOid, 0, DG_NAMED_VALUE,
-					"the column beside it says of which table");
-		((DgSuspect *) llast(suspects->list))->type_attnum = type->attnum;
-		((DgSuspect *) llast(suspects->list))->known =
-			list_concat_copy(column->declared, column->ignored);
+		DgSuspect  *suspect = add_suspect(suspects, column, InvalidOid, 0, DG_NAMED_VALUE,
+										  "the column beside it says of which table");
+
+		suspect->type_attnum = type->attnum;
+		suspect->known = list_concat_copy(column->declared, column->ignored);
+		/* where there are accounts, account_type may be a kind of account */
+		suspect->or_plain = called(suspects, column, column->name.stem, false) != NIL;
+		if (!suspect->or_plain)
+			return;
 	}
-	else if (column->declared == NIL)
-		judge_name(suspects, column);
+	if (column->declared != NIL)
+		return;
+	nbefore = list_length(suspects->list);
+	judge_name(suspects, column);
+	for (int i = nbefore; type && i < list_length(suspects->list); i++)
+		((DgSuspect *) list_nth(suspects->list, i))->beside_type = true;
 }
 
 /*
@@ -370,8 +379,14 @@ judge_name(DgSuspects *suspects, const Column *column)
 	if (name->stem && !dg_name_is_generic(name->stem))
 	{
 		if (suspect_tables(suspects, column, called(suspects, column, name->stem, false),
-						   name->key, DG_NAMED_AFTER, "named after the table") ||
-			suspect_tables(suspects, column, called(suspects, column, name->stem, true),
+						   name->key, DG_NAMED_AFTER, "named after the table"))
+		{
+			/* values tell orders from shop_order in shop_orderline */
+			(void) suspect_tables(suspects, column, neighbours(suspects, column), name->key,
+								  DG_NAMED_WITH_MORE, "named after the end of the table's name");
+			return;
+		}
+		if (suspect_tables(suspects, column, called(suspects, column, name->stem, true),
 						   name->key, DG_NAMED_WITH_MORE, "named after the end of the table's name"))
 			return;
 		for (const char *suffix = dg_name_suffix(name->stem); suffix; suffix = dg_name_suffix(suffix))
@@ -383,6 +398,14 @@ judge_name(DgSuspects *suspects, const Column *column)
 	}
 	if (suspect_values(suspects, column) || suspect_roles(suspects, column) || column->is_key)
 		return;
+	for (const char *suffix = dg_name_suffix(name->whole); suffix; suffix = dg_name_suffix(suffix))
+	{
+		entry = name_entry(suspects->names, suffix, false);
+		if (entry && list_length(nearest(entry->keyed, column->schema)) == 1 &&
+			suspect_tables(suspects, column, nearest(entry->keyed, column->schema), "id",
+						   DG_NAMED_LIKE_KEY, "its name ends with the table's primary key"))
+			return;
+	}
 	entry = name_entry(suspects->names, name->whole, false);
 	if (entry && list_length(nearest(entry->keyed, column->schema)) == 1)
 		(void) suspect_tables(suspects, column, nearest(entry->keyed, column->schema), "id",
@@ -425,6 +448,27 @@ called(const DgSuspects *suspects, const Column *column, const char *words, bool
 	return nearest(result, column->schema);
 }
 
+/* Tables whose name ends like the column's, and begins with the same word as its table's */
+static List *
+neighbours(const DgSuspects *suspects, const Column *column)
+{
+	const char *own = dg_name_words(get_rel_name(column->relid));
+	Size		len = strcspn(own, "_");
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (own[len] == '\0')
+		return NIL;
+	foreach(lc, called(suspects, column, column->name.stem, true))
+	{
+		Target	   *target = lfirst(lc);
+
+		if (strncmp(target->words, own, len + 1) == 0)
+			result = lappend(result, target);
+	}
+	return result;
+}
+
 /* The tables in this schema; if there are none, all of them */
 static List *
 nearest(List *targets, Oid schema)
@@ -458,8 +502,7 @@ suspect_keys(DgSuspects *suspects, const Column *column, const Target *target,
 		if (!key_fits(candidate, column, key) ||
 			(target->relid == column->relid && candidate->attnum == column->attnum))
 			continue;
-		add_suspect(suspects, column, target->relid, candidate->attnum, strength, why);
-		((DgSuspect *) llast(suspects->list))->by_value =
+		add_suspect(suspects, column, target->relid, candidate->attnum, strength, why)->by_value =
 			column->category == TYPCATEGORY_STRING && !means_identity(key);
 		result = true;
 		if (key)
@@ -564,8 +607,8 @@ suspect_roles(DgSuspects *suspects, const Column *column)
 	return false;
 }
 
-/* Add one suspect */
-static void
+/* Add one suspect, and return it */
+static DgSuspect *
 add_suspect(DgSuspects *suspects, const Column *column, Oid referenced, int16 key,
 			double strength, const char *why)
 {
@@ -578,6 +621,7 @@ add_suspect(DgSuspects *suspects, const Column *column, Oid referenced, int16 ke
 	suspect->strength = strength;
 	suspect->why = why;
 	suspects->list = lappend(suspects->list, suspect);
+	return suspect;
 }
 
 /*
@@ -614,6 +658,25 @@ dg_suspects_class(const DgSuspects *suspects, const char *class,
 		}
 	}
 	return InvalidOid;
+}
+
+/*
+ * Is this the table, or one of those, that the column of a polymorphic pair would
+ * be named after if it were none?
+ */
+bool
+dg_suspects_plain(const DgSuspects *suspects, const DgSuspect *suspect, Oid referenced)
+{
+	DgColumnName name = dg_name_column(get_attname(suspect->referencing, suspect->attnum, false));
+	Column		column = {.schema = get_rel_namespace(suspect->referencing)};
+	ListCell   *lc;
+
+	foreach(lc, called(suspects, &column, name.stem, false))
+	{
+		if (((Target *) lfirst(lc))->relid == referenced)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -30,6 +30,8 @@ typedef struct DgSuspect
 	bool		by_value;		/* holds a name or code: only values can tell */
 	const char *why;
 	int16		type_attnum;	/* polymorphic: the column that names the table */
+	bool		or_plain;		/* polymorphic, or plain: types can tell */
+	bool		beside_type;	/* the same seen from the plain one */
 	List	   *known;			/* tables that are declared or ignored for it */
 } DgSuspect;
 
@@ -44,6 +46,7 @@ typedef struct DgSuspects
 extern DgSuspects *dg_suspects(Oid relid);
 extern Oid	dg_suspects_class(const DgSuspects *suspects, const char *class,
 							  const DgSuspect *suspect, int16 *key);
+extern bool dg_suspects_plain(const DgSuspects *suspects, const DgSuspect *suspect, Oid referenced);
 extern char *dg_suspect_call(const DgSuspect *suspect, const char *condition);
 
 #endif							/* DELETE_GUARD_SUSPECT_H */

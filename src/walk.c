@@ -102,6 +102,7 @@ struct DgWalk
 	int			max_depth;
 	int64		nfollowed;
 	bool		stopped;
+	bool		too_deep;		/* at the bound of levels */
 	HTAB	   *gone;			/* of DgGone; NULL if the walk is not in order */
 	DgTidSet   *followed;		/* removed rows otherwise, and changed ones by reference */
 	int			depth;
@@ -266,7 +267,7 @@ dg_walk_run(DgWalk *walk)
 
 		walk->next = NIL;
 		if (walk->depth++ >= walk->max_depth)
-			walk->stopped = true;
+			walk->stopped = walk->too_deep = true;
 		foreach(lc, level)
 			walk_level(walk, lfirst(lc), walk->depth > walk->max_depth);
 		if (walk->gone)
@@ -293,6 +294,15 @@ bool
 dg_walk_stopped(const DgWalk *walk)
 {
 	return walk->stopped;
+}
+
+/*
+ * Was that (also) the bound of levels?
+ */
+bool
+dg_walk_too_deep(const DgWalk *walk)
+{
+	return walk->too_deep;
 }
 
 /*

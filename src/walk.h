@@ -59,6 +59,7 @@ extern void dg_walk_start(DgWalk *walk, DgDependents *dependents,
 						  const int *tags);
 extern void dg_walk_run(DgWalk *walk);
 extern bool dg_walk_stopped(const DgWalk *walk);
+extern bool dg_walk_too_deep(const DgWalk *walk);
 extern bool dg_walk_deleted(DgWalk *walk, const DgRowId *id, int *round,
 							uint64 *order);
 extern void dg_walk_free(DgWalk *walk);
