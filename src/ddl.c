@@ -39,6 +39,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
@@ -80,6 +81,7 @@ static void refuse_heirs(void);
 static void judge_again(Node *parsetree);
 static void follow_structure(Node *parsetree);
 static void arm_added(Node *parsetree, Oid relid, Oid root);
+static void arm_unseen(List *relids);
 static void put_right(DgDdlCommand *command);
 static void put_released(List *relids);
 static Oid topmost(Oid relid);
@@ -157,7 +159,10 @@ lock_for_trigger(CreateTrigStmt *stmt)
 		OidIsValid(relid) && OidIsValid(dg_guarded_by(relid)) &&
 		pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) == ACLCHECK_OK &&
 		dg_keys_named(relid))
+	{
+		LockRelationOid(topmost(relid), ShareRowExclusiveLock);
 		(void) dg_hierarchy(topmost(relid));
+	}
 }
 
 /* Triggers make way for the command that begins, and are back at its end */
@@ -271,9 +276,30 @@ delete_guard_ddl_end(PG_FUNCTION_ARGS)
 		put_right(command);
 		MemoryContextDelete(command->context);
 	}
-	else if (IsA(parsetree, AlterTableStmt) && OidIsValid(latest_relid))
-		put_released(dg_command_classify(parsetree, latest_relid)->released);
+	else
+	{
+		arm_unseen(dg_ddl_nameless_rearm());
+		if (IsA(parsetree, AlterTableStmt) && OidIsValid(latest_relid))
+			put_released(dg_command_classify(parsetree, latest_relid)->released);
+	}
 	PG_RETURN_NULL();
+}
+
+/*
+ * Arm relations that were protected while the command waited for its lock, and
+ * got a trigger from it that can change keys unseen.
+ */
+static void
+arm_unseen(List *relids)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (get_rel_name(lfirst_oid(lc)) && OidIsValid(dg_guarded_by(lfirst_oid(lc))) &&
+			!dg_all_keys_seen(topmost(lfirst_oid(lc))))
+			dg_arm(topmost(lfirst_oid(lc)));
+	}
 }
 
 /* Does a command make inheritance children? */

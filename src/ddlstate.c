@@ -287,6 +287,16 @@ dg_ddl_lost_trigger(Oid relid)
 }
 
 /*
+ * Relations whose triggers are to be made again for a command that was not
+ * looked at when it began, as nothing was protected then.
+ */
+List *
+dg_ddl_nameless_rearm(void)
+{
+	return nameless ? list_copy(nameless->rearm) : NIL;
+}
+
+/*
  * The command under way is dropping a constraint.  If it is a foreign key that
  * refers to a protected table, whether that matters is judged at the end, when
  * it is known if the referencing table has gone with it.

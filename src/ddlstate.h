@@ -43,6 +43,7 @@ extern void dg_ddl_ask(Oid table_id, const char *action, const char *objects);
 extern void dg_ddl_dropping(void);
 extern void dg_ddl_reach(Oid table_id, Oid class_id, Oid object, int subobject);
 extern void dg_ddl_lost_trigger(Oid relid);
+extern List *dg_ddl_nameless_rearm(void);
 extern void dg_ddl_lost_key(Oid constraint);
 extern void dg_ddl_lost_column(Oid relid, AttrNumber attnum);
 extern void dg_ddl_judge_lost_keys(DgDdlCommand *command);
