@@ -72,6 +72,8 @@ SKIP:
 		q{DELETE FROM room WHERE id = 2; DELETE FROM room WHERE valid @> date '2027-06-01'; DELETE FROM room WHERE valid @> date '2026-01-01'; UPDATE room SET id = 3 WHERE valid @> date '2026-03-01'});
 	is(scalar(() = $stderr =~ /ERROR:  23001:[^\n]*1 of 1 rows\nDETAIL:[^\n]*1 row of "booking"/g), 2, 'route 32: a period that several rows contain together refers to each: refused');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM period.room'), '2', 'route 32: those rows are there');
+	is($node->safe_psql('postgres', q{SELECT rows || ': ' || coalesce(postgres, '') FROM delete_guard.preview_delete('period.room', 'id = 1') WHERE depth = 1}),
+		'1: would refuse: 1 row still refers to what goes', 'preview: the row is counted once');
 	is(events('period'), 'delete logged 1, delete logged 1, delete blocked 1, key change blocked 1', 'route 32: in the log');
 
 	# NOT NULL of a key column is a constraint with a name.
