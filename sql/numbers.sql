@@ -81,7 +81,7 @@ SELECT * FROM found;
 SELECT setval('delete_guard.event_id', 9223372036854775807) > 0 AS ahead;
 DELETE FROM logged WHERE id = 6;  -- fails
 SELECT * FROM found;
-DO $$ BEGIN EXECUTE (SELECT h.remedy FROM delete_guard.health() h WHERE h.subject LIKE 'sequence %'); END $$;
+DO $$ BEGIN EXECUTE (SELECT h.remedy FROM delete_guard.health() h WHERE h.subject = 'sequence delete_guard.event_id'); END $$;
 DELETE FROM logged WHERE id = 6;
 SELECT * FROM found;
 CALL dg_test.release('dg_numbers');
