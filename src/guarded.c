@@ -141,7 +141,7 @@ dg_gone_tables(void)
 	return result;
 }
 
-/* A column of an own table, of a type that is an OID; NIL if it is not there */
+/* A column of an own table, of a type that is an OID, sorted; NIL if it is not there */
 static List *
 stored_oids(const char *own_table, const char *column)
 {
@@ -165,6 +165,7 @@ stored_oids(const char *own_table, const char *column)
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+	list_sort(result, list_oid_cmp);
 	return result;
 }
 

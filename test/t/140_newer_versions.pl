@@ -44,7 +44,7 @@ is(events('bysource'), 'delete blocked 1', 'route 5: in the log');
 
 SKIP:
 {
-	skip 'needs PostgreSQL 18 or later', 11 if $version < 18;
+	skip 'needs PostgreSQL 18 or later', 13 if $version < 18;
 
 	# Not enforced: PostgreSQL does nothing about it, so it counts like a declared one.
 	$stderr = try('notenforced', q{
@@ -82,6 +82,13 @@ SKIP:
 	like($stderr, qr/ERROR:  42501:.*ALTER TABLE wanted\.arch DROP CONSTRAINT arch_id_not_null/s, 'route 51: NOT NULL of a key column, by its name: refused');
 	is($node->safe_psql('postgres', q{SELECT attnotnull FROM pg_attribute WHERE attrelid = 'wanted.arch'::regclass AND attname = 'id'}), 't', 'route 51: it is there');
 	is($node->psql('postgres', 'ALTER TABLE wanted.arch DROP CONSTRAINT arch_other_not_null'), 0, 'route 51: of another column it may go');
+	$node->safe_psql('postgres', q{CREATE TABLE wanted.pt (id int NOT NULL UNIQUE) PARTITION BY RANGE (id);
+		CREATE TABLE wanted.pt1 PARTITION OF wanted.pt FOR VALUES FROM (0) TO (10); SELECT delete_guard.protect('wanted.pt')});
+	foreach my $command ('ALTER TABLE ONLY wanted.pt DROP CONSTRAINT pt_id_not_null', 'ALTER TABLE wanted.pt1 DROP CONSTRAINT pt_id_not_null')
+	{
+		(undef, undef, $stderr) = $node->psql('postgres', $command, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+		like($stderr, qr/ERROR:  42501:.*without an approval/s, "route 51: $command: refused");
+	}
 }
 
 $node->stop;
