@@ -187,6 +187,19 @@ INSERT INTO def_p VALUES (1);
 COMMIT;
 TABLE def_c;
 
+-- values that may have become others are told: another type, names of objects
+CREATE TABLE named ();
+CREATE TABLE retyped (id int PRIMARY KEY, a timestamp, n numeric, r regclass, rs regtype[], t text);
+INSERT INTO retyped VALUES (1, '2020-07-01 10:00', 7, 'named', '{integer}', 'x');
+SELECT delete_guard.protect('retyped', 'log');
+DELETE FROM retyped;
+ALTER TABLE retyped ALTER a TYPE timestamptz, ALTER n TYPE int;
+ALTER TABLE named RENAME TO named_before;
+CREATE TABLE named ();
+SELECT action, note FROM delete_guard.restore(dg_test.event('dg_changed.retyped'), dry_run => true);
+SELECT action, note FROM delete_guard.restore(dg_test.event('dg_changed.retyped'));
+SELECT id, a AT TIME ZONE 'UTC' AS a, n, r, rs, t FROM retyped;
+
 RESET ROLE;
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 REVOKE SELECT ON delete_guard.audit_log, delete_guard.audit_rows FROM regress_dg_owner;

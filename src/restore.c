@@ -100,6 +100,8 @@ static void append_untold(StringInfo buf, const DgRestore *restore, const char *
 static void append_ranges(StringInfo buf, const DgBatch *batch, DgRowState state);
 static void report(DgRestore *restore);
 static void report_batch(DgRestore *restore, DgBatch *batch);
+static void report_types(DgRestore *restore, DgBatch *batch);
+static bool names_objects(Oid typid);
 static void report_row(void *arg, JsonbContainer *image, bytea *apart, JsonbContainer *new_key);
 static const char *row_note(const DgBatch *batch, int64 row);
 static void report_missing(DgRestore *restore);
@@ -694,6 +696,7 @@ report_batch(DgRestore *restore, DgBatch *batch)
 		report_line(restore, batch->target->name, batch->part->effect, NULL, "note",
 					psprintf("column \"%s\" was dropped: its values are not restored",
 							 (char *) lfirst(lc)));
+	report_types(restore, batch);
 	foreach(lc, batch->target->added)
 		report_line(restore, batch->target->name, batch->part->effect, NULL, "note",
 					psprintf("column \"%s\" was added since: it takes its default",
@@ -701,6 +704,56 @@ report_batch(DgRestore *restore, DgBatch *batch)
 	foreach(lc, dg_advance_sequences(batch, restore->dry_run))
 		report_line(restore, batch->target->name, batch->part->effect, NULL, "note",
 					lfirst(lc));
+}
+
+/* Columns of which values may have become others, as their type or what they name has changed */
+static void
+report_types(DgRestore *restore, DgBatch *batch)
+{
+	for (int i = 0; i < batch->ncolumns; i++)
+	{
+		DgTargetColumn *column = batch->columns[i];
+		char	   *now = format_type_be_qualified(column->typid);
+		const char *note = NULL;
+
+		if (column->generated)
+			continue;
+		if (strcmp(column->past->type, now) != 0)
+			note = psprintf("column \"%s\" had the type %s: the text of its values is read as %s%s",
+							column->name, column->past->type, now,
+							strstr(now, "timestamp") || strstr(column->past->type, "timestamp") ?
+							", at UTC" : "");
+		else if (names_objects(column->typid))
+			note = psprintf("column \"%s\" names objects: its values are those that have these names now",
+							column->name);
+		if (note)
+			report_line(restore, batch->target->name, batch->part->effect, NULL, "note", note);
+	}
+}
+
+/* Are values of a type written as names of objects, which may be others later? */
+static bool
+names_objects(Oid typid)
+{
+	Oid			element = get_base_element_type(typid);
+
+	switch (OidIsValid(element) ? getBaseType(element) : getBaseType(typid))
+	{
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCLASSOID:
+		case REGCOLLATIONOID:
+		case REGTYPEOID:
+		case REGROLEOID:
+		case REGNAMESPACEOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case ACLITEMOID:
+			return true;
+	}
+	return false;
 }
 
 /* Row callback: a line of the result */
