@@ -25,6 +25,8 @@
 #include "sql.h"
 #include "steps.h"
 
+static bool finds_for_table(const char *query, Oid table_id);
+
 /*
  * A regclass argument, which must not be NULL and must exist; what names it in
  * messages.
@@ -126,17 +128,8 @@ dg_lock_owned(Oid relid)
 bool
 dg_has_approver(Oid table_id)
 {
-	Oid			argtype = OIDOID;
-	Datum		arg = ObjectIdGetDatum(table_id);
-	DgRoleState saved;
-	bool		result;
-
-	dg_own_connect(&saved);
-	dg_own_query("SELECT FROM delete_guard._approver_for p WHERE p.for_table IS NULL OR p.for_table = $1",
-				 1, &argtype, &arg, NULL, true, 1);
-	result = SPI_processed > 0;
-	dg_own_finish(&saved);
-	return result;
+	return finds_for_table("SELECT FROM delete_guard._approver_for p"
+						   " WHERE p.for_table IS NULL OR p.for_table = $1", table_id);
 }
 
 /*
@@ -146,16 +139,22 @@ dg_has_approver(Oid table_id)
 bool
 dg_has_able_approver(Oid table_id)
 {
+	return finds_for_table("SELECT FROM delete_guard._approver_for p JOIN pg_catalog.pg_roles r"
+						   " ON r.oid = p.role AND r.rolname = p.role_name AND r.rolcanlogin"
+						   " WHERE p.for_table IS NULL OR p.for_table = $1", table_id);
+}
+
+/* Has an own query about a table any row? */
+static bool
+finds_for_table(const char *query, Oid table_id)
+{
 	Oid			argtype = OIDOID;
 	Datum		arg = ObjectIdGetDatum(table_id);
 	DgRoleState saved;
 	bool		result;
 
 	dg_own_connect(&saved);
-	dg_own_query("SELECT FROM delete_guard._approver_for p JOIN pg_catalog.pg_roles r"
-				 " ON r.oid = p.role AND r.rolname = p.role_name AND r.rolcanlogin"
-				 " WHERE p.for_table IS NULL OR p.for_table = $1",
-				 1, &argtype, &arg, NULL, true, 1);
+	dg_own_query(query, 1, &argtype, &arg, NULL, true, 1);
 	result = SPI_processed > 0;
 	dg_own_finish(&saved);
 	return result;
