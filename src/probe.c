@@ -344,15 +344,12 @@ probe_by_index(DgProbing *probing, DgProbe *probe, int look,
 {
 	const DgReferenceLeaf *leaf = probe->leaf;
 	bool		all_columns = leaf->nindexkeys == probe->ref->ncolumns;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(probing->context);
 
+	/* what the index allocates on its way has to last as long as its scan */
 	if (probe->scan[look] == NULL)
-	{
-		old = MemoryContextSwitchTo(probing->context);
 		probe->scan[look] = dg_index_beginscan(probe->rel, probe->index,
 											   probing->snapshot[look], leaf->nindexkeys);
-		MemoryContextSwitchTo(old);
-	}
 	for (int i = 0; i < leaf->nindexkeys; i++)
 		probe->scankeys[i].sk_argument =
 			dg_keys_value(keys, row, &probe->ref->columns[leaf->indexkeys[i]]);
@@ -364,7 +361,7 @@ probe_by_index(DgProbing *probing, DgProbe *probe, int look,
 		bool		counts = true;
 
 		CHECK_FOR_INTERRUPTS();
-		old = MemoryContextSwitchTo(probing->scratch);
+		MemoryContextSwitchTo(probing->scratch);
 		if (!all_columns || probe->scan[look]->xs_recheck)
 			counts = fetch_referencing(probe, values) && key_matches(probe, keys, row, values);
 		counts = counts && row_counts(probing, probe, look);
@@ -372,7 +369,9 @@ probe_by_index(DgProbing *probing, DgProbe *probe, int look,
 		if (counts)
 			callback(arg, row, probe);
 		MemoryContextReset(probing->scratch);
+		MemoryContextSwitchTo(probing->context);
 	}
+	MemoryContextSwitchTo(old);
 	ExecClearTuple(probe->slot);
 }
 
