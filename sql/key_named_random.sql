@@ -98,7 +98,7 @@ BEGIN
     END;
     RETURN ends || coalesce((
         SELECT string_agg(concat_ws(' ', '', l.operation, l.outcome, replace(l.table_name, variant, ''), l.row_count,
-                   (SELECT string_agg(concat_ws(' ', replace(r.table_name, variant, ''), r.effect, r.key, r.old_row), ',' ORDER BY r.row_number, r.key::text)
+                   (SELECT string_agg(concat_ws(' ', replace(r.table_name, variant, ''), r.effect, r.key, r.old_row), ',' ORDER BY r.key::text, r.row_number)
                     FROM delete_guard.audit_rows AS r WHERE r.event_id = l.event_id)), ';' ORDER BY l.event_id)
         FROM delete_guard.audit_log AS l WHERE l.event_id > since), '');
 END $$;
@@ -116,6 +116,11 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
+-- rows in the order of their keys, wherever each of two tables has them
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
 SELECT setseed(0.5) \g /dev/null
 CALL rounds(900);
 -- any that differ?
