@@ -157,6 +157,58 @@ TABLE t ORDER BY id;
 -- Own tables: nobody restores into them what was never there, and nothing was deleted from them
 SELECT count(*) FROM delete_guard.audit_log WHERE operation = 'restore' AND table_name LIKE 'delete_guard.%';
 
+-- Two owners, neither of whom restores: each table's values are read as its owner, rows are put back as the caller
+RESET ROLE;
+CREATE TABLE ran_as (what text, as_role name);
+GRANT INSERT ON ran_as TO PUBLIC;
+SET ROLE regress_dg_carol;
+CREATE FUNCTION checked(int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO dg_rr.ran_as VALUES ('check', current_user);
+    RETURN $1 > 0;
+END $$;
+CREATE DOMAIN positive AS int CHECK (dg_rr.checked(VALUE));
+RESET ROLE;
+SET ROLE regress_dg_owner;
+CREATE TABLE upper_t (id int PRIMARY KEY, note text);
+GRANT REFERENCES ON upper_t TO regress_dg_carol;
+SELECT delete_guard.protect('upper_t', 'log');
+RESET ROLE;
+SET ROLE regress_dg_carol;
+CREATE TABLE lower_t (id int PRIMARY KEY, upper_id int REFERENCES upper_t ON DELETE CASCADE, n positive);
+CREATE TABLE nulled_t (id int PRIMARY KEY, upper_id int REFERENCES upper_t ON DELETE SET NULL);
+CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO dg_rr.ran_as VALUES ('trigger', current_user); RETURN NEW; END $$;
+CREATE TRIGGER put BEFORE INSERT ON lower_t FOR EACH ROW EXECUTE FUNCTION put();
+RESET ROLE;
+INSERT INTO upper_t VALUES (1, 'one'), (2, 'two');
+INSERT INTO lower_t VALUES (11, 1, 5), (12, 1, 6), (13, 2, 7);
+INSERT INTO nulled_t VALUES (21, 1), (22, 2);
+TRUNCATE ran_as;
+GRANT DELETE, SELECT ON upper_t TO regress_dg_alice;
+SET ROLE regress_dg_alice;
+DELETE FROM upper_t WHERE id = 1;
+RESET ROLE;
+SELECT table_name, effect, key, old_row FROM delete_guard.audit_rows WHERE event_id = dg_test.event('dg_rr.upper_t') ORDER BY table_name, key;
+SELECT DISTINCT * FROM ran_as;
+TRUNCATE ran_as;
+GRANT INSERT ON upper_t TO regress_dg_alice;
+SET ROLE regress_dg_alice;
+SELECT dg_test.says_event($$SELECT delete_guard.restore(dg_test.event('dg_rr.upper_t'))$$);  -- fails
+RESET ROLE;
+GRANT INSERT ON lower_t TO regress_dg_alice;
+SET ROLE regress_dg_alice;
+SELECT dg_test.says_event($$SELECT delete_guard.restore(dg_test.event('dg_rr.upper_t'))$$);  -- fails
+RESET ROLE;
+GRANT SELECT, UPDATE ON nulled_t TO regress_dg_alice;
+SET ROLE regress_dg_alice;
+SELECT table_name, key, action FROM delete_guard.restore(dg_test.event('dg_rr.upper_t')) ORDER BY 1, 2;
+RESET ROLE;
+SELECT DISTINCT * FROM ran_as ORDER BY 1, 2;
+SELECT * FROM upper_t ORDER BY id;
+SELECT * FROM lower_t ORDER BY id;
+SELECT * FROM nulled_t ORDER BY id;
+SELECT dg_test.alone($$SELECT delete_guard.unprotect('dg_rr.upper_t')$$);
+
 SELECT count(delete_guard.unprotect(table_id)) FROM delete_guard.protected_tables;
 REVOKE SELECT ON delete_guard.audit_rows FROM regress_dg_alice;
 DROP SCHEMA dg_rr, dg_path CASCADE;
