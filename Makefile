@@ -48,6 +48,10 @@ CLANG_OF_PGXS := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.glo
 ifeq (,$(shell command -v $(or $(CLANG_OF_PGXS),clang)))
 override with_llvm = no
 endif
+# The headers of 15 declare functions without their parameters, which C23 takes for none.
+ifneq (,$(findstring PostgreSQL 15,$(shell $(PG_CONFIG) --version)))
+PG_CFLAGS += -std=gnu17
+endif
 include $(PGXS)
 else
 check:
