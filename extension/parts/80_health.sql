@@ -86,7 +86,7 @@ CREATE VIEW delete_guard._approver_state AS
 COMMENT ON VIEW delete_guard._approver_state IS
     'roles that may approve, and what keeps them from it';
 
-CREATE FUNCTION delete_guard._without_approvers(command text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION delete_guard._without_approvers(command text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION delete_guard.break_glass(bigint, text) TO "somebody"; run %s which is'
                              ' refused and names a request; "somebody" then runs SELECT delete_guard.break_glass(the request,'
                              ' ''no approver is left''); and it can be run with SET LOCAL delete_guard.approval = the request;', command)
