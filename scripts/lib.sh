@@ -17,12 +17,14 @@ ROOT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { printf '%s\n' "$@"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# Print the path of a pg_config that belongs to an installed server with PGXS.
+# Print the path of a pg_config that belongs to an installed server with PGXS and headers
+# (Debian has pg_config and PGXS without them, in libpq-dev and postgresql-client-NN).
 find_pg_config() {
     local c
     for c in ${PG_CONFIG:-pg_config $(printf '%s\n' /usr/lib/postgresql/*/bin/pg_config | sort -Vr)}; do
         c=$(command -v "$c") || continue
-        [ -x "$("$c" --bindir 2>/dev/null)/initdb" ] && [ -f "$("$c" --pgxs 2>/dev/null)" ] && { say "$c"; return 0; }
+        [ -x "$("$c" --bindir 2>/dev/null)/initdb" ] && [ -f "$("$c" --pgxs 2>/dev/null)" ] &&
+            [ -f "$("$c" --includedir-server 2>/dev/null)/postgres.h" ] && { say "$c"; return 0; }
     done
     return 1
 }
