@@ -41,6 +41,7 @@ PGBENCH_SYNC=${PGBENCH_SYNC:-${defaults[2]}}        # transactions a client
 PGBENCH_ASYNC=${PGBENCH_ASYNC:-${defaults[3]}}
 SINGLE_RUNS=${SINGLE_RUNS:-$((${QUICK:+1} + 0 ? RUNS : RUNS * 2))}
 SECONDS_EACH=${SECONDS_EACH:-${defaults[4]}}
+REFUSED=${REFUSED:-$((1000 * SECONDS_EACH))}           # refused statements a client
 ONLY=${ONLY:-${defaults[5]}}
 GROWTH=${GROWTH:-1000 10000 100000 1000000${FULL:+ 10000000}}
 MEMORY=${MEMORY:-1000 10000 100000 1000000 5000000${FULL:+ 10000000}}
@@ -176,19 +177,39 @@ stored_attempts() {
     sql -c "SELECT count(*) + coalesce(sum(repeats), 0) FROM delete_guard.audit_log WHERE outcome = 'blocked'"
 }
 
-# A script that is refused: table, expression of the id
+# A script that is refused, for pgbench, which does not go on after an error: table, expression
+# of the id.  As of a statement that fails, nothing is committed, and so nothing flushed for it.
 refused_script() {
     printf '\\set n :n + 1\n\\set id :n * :clients + :client_id + :start\n'
-    printf 'DO $x$ BEGIN DELETE FROM %s WHERE id = %s; ' "$1" "$2"
-    say "EXCEPTION WHEN integrity_constraint_violation THEN NULL; END \$x\$;"
+    printf 'DO $x$ BEGIN BEGIN DELETE FROM %s WHERE id = %s; ' "$1" "$2"
+    say "EXCEPTION WHEN integrity_constraint_violation THEN NULL; END; ROLLBACK; END \$x\$;"
+}
+
+# Refused statements as users send them, by psql, each of another row: contender table clients run start.
+# Records the attempts per second of all clients together, from start to end of psql.
+measure_refused() {
+    local client began ended
+    for client in $(seq "$3"); do
+        seq -f "DELETE FROM $2 WHERE id = %.0f;" $(($5 + client)) "$3" $(($5 + $3 * REFUSED)) >"$SCRATCH/refused-$client.sql"
+    done
+    began=$EPOCHREALTIME
+    for client in $(seq "$3"); do
+        as_user psql -X -q -d "$DB" -f "$SCRATCH/refused-$client.sql" >"$SCRATCH/refused-$client.log" 2>&1 &
+    done
+    wait
+    ended=$EPOCHREALTIME
+    [ "$(cat "$SCRATCH"/refused-[0-9]*.log | grep -cE 'ERROR: +(cannot delete from protected|update or delete on) table')" = $(($3 * REFUSED)) ] ||
+        die "not all statements were refused: $(head -n 3 "$SCRATCH/refused-1.log")"
+    rm "$SCRATCH"/refused-[0-9]*
+    record refused "$1" "$3" "$4" "$(awk -v b="$began" -v e="$ended" -v n=$REFUSED 'BEGIN { printf "%.4f", 1000 * (e - b) / n }')" '' '' \
+        "$(awk -v b="$began" -v e="$ended" -v n=$(($3 * REFUSED)) 'BEGIN { printf "%.1f", n / (e - b) }')"
 }
 
 section_refused() {
-    local run clients before stored done_ start=0 last
+    local run clients before last start=0
     make_database refused
     sql -c "SET client_min_messages = warning" -c "SELECT bench.make_refused(300000)" -c "VACUUM ANALYZE" >/dev/null
     refused_script refused :id >"$SCRATCH/refused.pgb"
-    refused_script refused_fk :id >"$SCRATCH/refused_fk.pgb"
     refused_script refused 1 >"$SCRATCH/flood-guarded.pgb"
     refused_script refused_fk 1 >"$SCRATCH/flood-fk.pgb"
     say 'INSERT INTO committed DEFAULT VALUES;' >"$SCRATCH/flood-commit.pgb"
@@ -199,17 +220,13 @@ section_refused() {
             before=$(stored_attempts)
             last=$(sql -c 'SELECT coalesce(max(event_id), 0) FROM delete_guard.event')
             record "flush_$part" disk 8192 "$run.$clients" '' '' '' "$(flush_us)"
-            measure_pgbench refused guarded "$clients" "$run" "$SCRATCH/refused.pgb" "$clients" \
-                -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=$start
-            done_=$(awk '/^number of transactions actually processed/ { print $6 + 0 }' "$SCRATCH/pgbench.log")
-            stored=$(($(stored_attempts) - before))
-            record refused_stored guarded "$clients" "$run" '' '' '' $((stored - done_))
+            measure_refused guarded refused "$clients" "$run" $start
+            record refused_stored guarded "$clients" "$run" '' '' '' $(($(stored_attempts) - before - clients * REFUSED))
             # what the recorder committed together has one xmin
             record refused_batch guarded "$clients" "$run" '' '' '' \
                 "$(sql -c "SELECT round(count(*)::numeric / greatest(count(DISTINCT xmin::text), 1), 3) FROM delete_guard.event WHERE event_id > $last")"
-            start=$((start + 2 * done_ + 1000))
-            measure_pgbench refused fk "$clients" "$run" "$SCRATCH/refused_fk.pgb" "$clients" \
-                -T "$SECONDS_EACH" -D n=0 -D clients="$clients" -D start=1
+            start=$((start + clients * REFUSED))
+            measure_refused fk refused_fk "$clients" "$run" 0
         done
         [ -n "$QUICK" ] || flood_round "$run"
     done

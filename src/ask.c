@@ -19,7 +19,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -28,6 +27,7 @@
 #include "guc.h"
 #include "identity.h"
 #include "number.h"
+#include "record.h"
 #include "recorder.h"
 #include "sql.h"
 
@@ -40,9 +40,8 @@ static void common_values(const DgPerson *person, const char *operation,
 static bytea *fingerprint(const DgPerson *person, const char *operation,
 						  Oid table_id, int64 statement_rows,
 						  const void *what, Size size);
-static Jsonb *attempt_record(const DgEvent *event, const char *rows,
-							 Jsonb *request, Datum print);
-static Jsonb *request_image(Oid table_id, const Datum *values, const bool *isnull);
+static DgRecord *attempt_record(const DgEvent *event, const Jsonb *keys,
+								const Jsonb *request, const bytea *print);
 
 /*
  * Fill the values of a request row (Natts_request of them), all but
@@ -179,17 +178,18 @@ fingerprint(const DgPerson *person, const char *operation, Oid table_id,
 }
 
 /*
- * Have the recorder store a refused attempt: its event, the rows it held (JSON,
- * or NULL), and the request with these values, which is opened if open says
- * so.  Returns when the record is on disk, or in the server log.
+ * Have the recorder store a refused attempt: its event, the keys of the rows it
+ * held (an array, or NULL), and the request with these values, which is opened
+ * if open says so.  Returns when the record is on disk, or in the server log.
  */
 DgReceipt
-dg_request_record_attempt(const DgEvent *event, const char *rows,
+dg_request_record_attempt(const DgEvent *event, const Jsonb *keys,
 						  const Datum *values, const bool *isnull, bool open)
 {
-	return dg_recorder_record(attempt_record(event, rows,
-											 open ? request_image(event->table_id, values, isnull) : NULL,
-											 values[Anum_request_fingerprint - 1]));
+	const Jsonb *request = open ? dg_own_row_encode("request", values, isnull) : NULL;
+
+	return dg_recorder_record(attempt_record(event, keys, request,
+											 DatumGetByteaPP(values[Anum_request_fingerprint - 1])));
 }
 
 /*
@@ -203,46 +203,25 @@ dg_record_attempt(const DgEvent *event, const char *what, bool log_only)
 	DgPerson	person = dg_person_current();
 	bytea	   *print = fingerprint(&person, event->operation, event->table_id, 0,
 									what, strlen(what));
-	Jsonb	   *record = attempt_record(event, NULL, NULL, PointerGetDatum(print));
+	DgRecord   *record = attempt_record(event, NULL, NULL, print);
 
 	return log_only ? dg_recorder_log(record) : dg_recorder_record(record);
 }
 
 /* The record of an attempt, for the recorder; see attempt.c */
-static Jsonb *
-attempt_record(const DgEvent *event, const char *rows, Jsonb *request, Datum print)
+static DgRecord *
+attempt_record(const DgEvent *event, const Jsonb *keys, const Jsonb *request, const bytea *print)
 {
 	Datum		values[Natts_event];
 	bool		isnull[Natts_event];
-	Jsonb	   *image;
-	StringInfoData buf;
+	const void *parts[DG_RECORD_PARTS];
 
 	dg_event_values(event, values, isnull);
-	image = dg_event_encode(values, isnull);
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"event\":%s", JsonbToCString(NULL, &image->root, VARSIZE(image)));
-	if (rows)
-		appendStringInfo(&buf, ",\"rows\":%s", rows);
-	if (request)
-		appendStringInfo(&buf, ",\"request\":%s", JsonbToCString(NULL, &request->root, VARSIZE(request)));
-	appendStringInfoString(&buf, ",\"fingerprint\":");
-	escape_json(&buf, DatumGetCString(DirectFunctionCall1(byteaout, print)));
-	appendStringInfoString(&buf, ",\"notify\":true}");
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
-}
-
-/*
- * Image of a request for the recorder.  The table stands in it by number, as
- * the recorder need not see it under its name of now.
- */
-static Jsonb *
-request_image(Oid table_id, const Datum *values, const bool *isnull)
-{
-	char	   *number = psprintf("{\"table_id\": \"%u\"}", table_id);
-
-	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-											  JsonbPGetDatum(dg_own_row_encode("request", values, isnull)),
-											  DirectFunctionCall1(jsonb_in, CStringGetDatum(number))));
+	parts[DG_RECORD_EVENT] = dg_event_encode(values, isnull);
+	parts[DG_RECORD_KEYS] = keys;
+	parts[DG_RECORD_REQUEST] = request;
+	parts[DG_RECORD_FINGERPRINT] = print;
+	return dg_record_make(parts);
 }
 
 /*

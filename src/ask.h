@@ -46,7 +46,7 @@ extern void dg_request_values_change(const char *operation, Oid table_id,
 									 const char *reason,
 									 int approvals_needed,
 									 Datum *values, bool *isnull);
-extern DgReceipt dg_request_record_attempt(const DgEvent *event, const char *rows,
+extern DgReceipt dg_request_record_attempt(const DgEvent *event, const Jsonb *keys,
 										   const Datum *values, const bool *isnull,
 										   bool open);
 extern DgReceipt dg_record_attempt(const DgEvent *event, const char *what,

@@ -3,14 +3,11 @@
  * attempt.c
  *	  store records of refused attempts
  *
- * Words.  A "record" is the jsonb object that a backend hands over (see
- * recorder.c): "event", the image of a row of delete_guard.event; "rows", an
- * array of images of rows of event_rows; "request", the image of a row of
- * request, or null; "fingerprint", what makes two attempts the same; "notify",
- * whether to raise an alert.  An image is an object, column name to value; the
- * numbers of event and request are filled in here.  A "batch" is what is stored
- * in one transaction.  A "repeat" is an attempt made again within a minute: it
- * is counted on the event of the first.
+ * Words.  A "record" is what a backend hands over (see record.c), read where it
+ * lies in shared memory.  An image in it is a jsonb object, column name to value;
+ * the numbers of event and request are filled in here.  A "batch" is what is
+ * stored in one transaction.  A "repeat" is an attempt made again within a
+ * minute: it is counted on the event of the first.
  *
  * Rows go straight into the own tables and are found by their indexes, without
  * SQL: no setting, no trigger and no plan made for an empty table can come in
@@ -20,7 +17,7 @@
  * events or notes attempts.  Locks on the own tables are held to the end of
  * its transaction, as by ordinary inserts.
  *
- * May call: sql, ownrow, alert; the types of queue.
+ * May call: sql, record, number, ownrow, alert; the types of queue.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,9 +30,9 @@
 #include "alert.h"
 #include "attempt.h"
 #include "catalog/indexing.h"
-#include "imageread.h"
 #include "number.h"
 #include "ownrow.h"
+#include "record.h"
 #include "sql.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -47,15 +44,21 @@
 /* An attempt made again within this time is a repeat */
 #define REPEAT_WINDOW_MS (60 * 1000)
 
-/* A record, taken apart */
+/* The parts of a record */
 typedef struct Record
 {
 	Jsonb	   *event;
-	Jsonb	   *rows;			/* NULL if none */
+	Jsonb	   *keys;			/* NULL if none */
 	Jsonb	   *request;		/* NULL if none is to be opened */
 	Datum		fingerprint;	/* bytea */
-	bool		notify;
 } Record;
+
+/* A row to be inserted */
+typedef struct OwnRow
+{
+	Datum	   *values;
+	bool	   *isnull;
+} OwnRow;
 
 /* An event that further attempts of this batch are counted on */
 typedef struct Repeats
@@ -77,8 +80,7 @@ typedef struct Batch
 
 static void store_records(Batch *batch);
 static void raise_alerts(Batch *batch);
-static void take_apart(const DgQueueItem *item, Record *record);
-static Jsonb *get_container(const Jsonb *object, const char *key);
+static void find_parts(const DgQueueItem *item, Record *record);
 static void store_record(Batch *batch, int index);
 static int64 find_open_request(const Record *record, TimestampTz now);
 static bool is_closed(int64 request_id, const Record *record, TimestampTz now);
@@ -89,9 +91,11 @@ static bool event_exists(int64 event_id);
 static void add_repeat(Batch *batch, int64 event_id);
 static void store_repeats(Batch *batch);
 static void tell_repeats(Batch *batch, int64 event_id, int32 repeats);
-static void insert_rows(Jsonb *rows, const DgReceipt *ids);
+static void insert_keys(Jsonb *keys, const DgReceipt *ids);
 static void note_attempt(const Record *record, const DgReceipt *ids,
 						 TimestampTz now);
+static OwnRow own_row(Relation rel);
+static void own_row_set(Relation rel, OwnRow *row, const char *column, Datum value);
 
 /*
  * Store records and fill in their receipts, in this transaction.  With alerts,
@@ -152,7 +156,7 @@ static void
 store_records(Batch *batch)
 {
 	for (int i = 0; i < batch->nitems; i++)
-		take_apart(&batch->items[i], &batch->records[i]);
+		find_parts(&batch->items[i], &batch->records[i]);
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		store_record(batch, i);
@@ -169,52 +173,26 @@ raise_alerts(Batch *batch)
 	{
 		DgQueueItem *item = &batch->items[i];
 
-		if (batch->records[i].notify && !item->repeat)
+		if (!item->repeat)
 			dg_alert_raise(batch->records[i].event, item->receipt.event_id,
 						   item->receipt.request_id);
 	}
 }
 
-/*
- * Take a record apart.  The parts are copies in the current memory context.
- */
+/* Find the parts of a record; they stay where they are */
 static void
-take_apart(const DgQueueItem *item, Record *record)
+find_parts(const DgQueueItem *item, Record *record)
 {
-	const Jsonb *whole = (const Jsonb *) item->data;
-	JsonbValue	buffer;
-	JsonbValue *value;
+	const DgRecord *whole = item->data;
 
 	if (whole == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the record of an attempt was withdrawn")));
-	record->event = get_container(whole, "event");
-	record->rows = get_container(whole, "rows");
-	record->request = get_container(whole, "request");
-
-	value = dg_ownrow_member(whole, "notify", &buffer);
-	record->notify = value != NULL && value->type == jbvBool &&
-		value->val.boolean;
-
-	/* should not happen */
-	value = dg_ownrow_member(whole, "fingerprint", &buffer);
-	if (record->event == NULL || value == NULL || value->type != jbvString)
-		elog(ERROR, "record of an attempt is malformed");
-	record->fingerprint = DirectFunctionCall1(byteain,
-											  CStringGetDatum(dg_image_value_text(value)));
-}
-
-/* The object or array under a key, as a copy; NULL if there is none */
-static Jsonb *
-get_container(const Jsonb *object, const char *key)
-{
-	JsonbValue	buffer;
-	JsonbValue *value = dg_ownrow_member(object, key, &buffer);
-
-	if (value == NULL || value->type != jbvBinary)
-		return NULL;
-	return JsonbValueToJsonb(value);
+	record->event = dg_record_part(whole, DG_RECORD_EVENT);
+	record->keys = dg_record_part(whole, DG_RECORD_KEYS);
+	record->request = dg_record_part(whole, DG_RECORD_REQUEST);
+	record->fingerprint = PointerGetDatum(dg_record_part(whole, DG_RECORD_FINGERPRINT));
 }
 
 /*
@@ -245,8 +223,8 @@ store_record(Batch *batch, int index)
 	item->receipt.event_id = dg_number_event();
 	item->receipt.request_id = request_id;
 	dg_ownrow_insert_image("event", record->event, item->receipt.event_id, request_id);
-	if (record->rows != NULL)
-		insert_rows(record->rows, &item->receipt);
+	if (record->keys != NULL)
+		insert_keys(record->keys, &item->receipt);
 	if (open_new)
 		dg_ownrow_insert_image("request", record->request,
 							   item->receipt.event_id, request_id);
@@ -484,19 +462,19 @@ tell_repeats(Batch *batch, int64 event_id, int32 repeats)
 	}
 }
 
-/* Insert the keys of an event, an array of images */
+/* Insert the keys of an event's rows */
 static void
-insert_rows(Jsonb *rows, const DgReceipt *ids)
+insert_keys(Jsonb *keys, const DgReceipt *ids)
 {
-	int			n = JB_ROOT_IS_ARRAY(rows) ? JB_ROOT_COUNT(rows) : 0;
+	Relation	rel = table_open(dg_own_relation("event_rows"), RowExclusiveLock);
+	OwnRow		row = own_row(rel);
 
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *row = getIthJsonbValueFromContainer(&rows->root, i);
-
-		dg_ownrow_insert_image("event_rows", JsonbValueToJsonb(row),
-							   ids->event_id, ids->request_id);
-	}
+	dg_ownrow_set_ids(rel, ids->event_id, ids->request_id, row.values, row.isnull);
+	own_row_set(rel, &row, "part", Int16GetDatum(0));
+	own_row_set(rel, &row, "first_row", Int64GetDatum(1));
+	own_row_set(rel, &row, "keys", JsonbPGetDatum(keys));
+	dg_ownrow_insert(rel, row.values, row.isnull);
+	table_close(rel, NoLock);
 }
 
 /* Note the attempt, so that it is known when it is made again */
@@ -504,18 +482,32 @@ static void
 note_attempt(const Record *record, const DgReceipt *ids, TimestampTz now)
 {
 	Relation	rel = table_open(dg_own_relation("attempt"), RowExclusiveLock);
-	int			natts = RelationGetDescr(rel)->natts;
-	Datum	   *values = palloc0(natts * sizeof(Datum));
-	bool	   *isnull = palloc(natts * sizeof(bool));
-	int			fingerprint = dg_ownrow_column_number(rel, "fingerprint");
-	int			occurred_at = dg_ownrow_column_number(rel, "occurred_at");
+	OwnRow		row = own_row(rel);
 
-	memset(isnull, true, natts * sizeof(bool));
-	dg_ownrow_set_ids(rel, ids->event_id, ids->request_id, values, isnull);
-	values[fingerprint - 1] = record->fingerprint;
-	isnull[fingerprint - 1] = false;
-	values[occurred_at - 1] = TimestampTzGetDatum(now);
-	isnull[occurred_at - 1] = false;
-	dg_ownrow_insert(rel, values, isnull);
+	dg_ownrow_set_ids(rel, ids->event_id, ids->request_id, row.values, row.isnull);
+	own_row_set(rel, &row, "fingerprint", record->fingerprint);
+	own_row_set(rel, &row, "occurred_at", TimestampTzGetDatum(now));
+	dg_ownrow_insert(rel, row.values, row.isnull);
 	table_close(rel, NoLock);
+}
+
+/* An empty row of a table, in the current context */
+static OwnRow
+own_row(Relation rel)
+{
+	int			natts = RelationGetDescr(rel)->natts;
+	OwnRow		row = {palloc0(natts * sizeof(Datum)), palloc(natts * sizeof(bool))};
+
+	memset(row.isnull, true, natts * sizeof(bool));
+	return row;
+}
+
+/* Set a column */
+static void
+own_row_set(Relation rel, OwnRow *row, const char *column, Datum value)
+{
+	AttrNumber	number = dg_ownrow_column_number(rel, column);
+
+	row->values[number - 1] = value;
+	row->isnull[number - 1] = false;
 }

@@ -163,6 +163,7 @@ answer_slot(DgQueueSlot *slot, const DgReceipt *receipt)
 	slot->event_id = receipt->event_id;
 	slot->request_id = receipt->request_id;
 	slot->repeats = receipt->repeats;
+	slot->wal = receipt->wal;
 	slot->state = DG_SLOT_ANSWERED;
 	return slot->owner;
 }
@@ -237,7 +238,7 @@ recorder_gone(int code, Datum arg)
 static Latch *
 put_back(DgQueueSlot *slot)
 {
-	DgReceipt	receipt = {DG_RECEIPT_FAILED, 0, 0};
+	DgReceipt	receipt = {DG_RECEIPT_FAILED};
 
 	switch ((DgSlotState) slot->state)
 	{

@@ -27,6 +27,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -57,6 +58,19 @@ typedef struct DgKnownPart
 	Jsonb	   *part;
 } DgKnownPart;
 
+/* Encoders for rows of own tables */
+typedef struct DgOwnImager
+{
+	Oid			relid;			/* invalid: to be made */
+	DgImager   *imager;			/* in a context of its own below TopMemoryContext */
+} DgOwnImager;
+
+static DgOwnImager own_imagers[2];
+static bool own_callback_registered = false;
+
+static DgImager *own_imager(const char *own_table);
+static TupleDesc by_number(TupleDesc desc);
+static void forget_own_imagers(Datum arg, Oid relid);
 static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
 static void fill_session(Datum *values, bool *isnull);
 static char *statement_text(void);
@@ -342,17 +356,81 @@ append_set_to(StringInfo buf, Relation rel, const DgReference *ref, const Bitmap
 Jsonb *
 dg_own_row_encode(const char *own_table, const Datum *values, const bool *isnull)
 {
-	Relation	rel = table_open(dg_own_relation(own_table), AccessShareLock);
-	DgImager   *imager = dg_imager_create(RelationGetDescr(rel), NULL, 0,
-										  CurrentMemoryContext);
+	DgImager   *imager = own_imager(own_table);
 	int			pin = dg_imager_pin_settings(imager);
 	bytea	   *apart = NULL;
 	Jsonb	   *result = dg_imager_encode_values(imager, values, isnull, &apart);
 
 	dg_imager_unpin_settings(pin);
-	dg_imager_free(imager);
-	table_close(rel, AccessShareLock);
 	return result;
+}
+
+/*
+ * The encoder of one of the own tables, which are few; kept until the catalogs
+ * say that it is another table, or has other columns.
+ */
+static DgImager *
+own_imager(const char *own_table)
+{
+	Oid			relid = dg_own_relation(own_table);
+	DgOwnImager *mine = NULL;
+	Relation	rel;
+	TupleDesc	desc;
+
+	for (int i = 0; i < lengthof(own_imagers) && mine == NULL; i++)
+	{
+		if (own_imagers[i].relid == relid)
+			return own_imagers[i].imager;
+		if (!OidIsValid(own_imagers[i].relid))
+			mine = &own_imagers[i];
+	}
+	if (!own_callback_registered)
+		CacheRegisterRelcacheCallback(forget_own_imagers, (Datum) 0);
+	own_callback_registered = true;
+	/* should not happen */
+	if (mine == NULL)
+		elog(ERROR, "too many tables are encoded");
+	if (mine->imager)
+		dg_imager_free(mine->imager);
+	mine->imager = NULL;
+
+	rel = table_open(relid, AccessShareLock);
+	desc = by_number(RelationGetDescr(rel));
+	mine->imager = dg_imager_create(desc, NULL, 0, TopMemoryContext);
+	mine->relid = relid;
+	FreeTupleDesc(desc);
+	table_close(rel, AccessShareLock);
+	return mine->imager;
+}
+
+/*
+ * A copy of a row type in which tables and roles stand by number: who reads an
+ * image need not see them under their names of now.
+ */
+static TupleDesc
+by_number(TupleDesc desc)
+{
+	TupleDesc	result = CreateTupleDescCopy(desc);
+
+	for (int i = 0; i < result->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(result, i);
+
+		if (att->atttypid == REGCLASSOID || att->atttypid == REGROLEOID)
+			att->atttypid = OIDOID;
+	}
+	return result;
+}
+
+/* Relcache callback: the encoder is made anew at its next use */
+static void
+forget_own_imagers(Datum arg, Oid relid)
+{
+	for (int i = 0; i < lengthof(own_imagers); i++)
+	{
+		if (!OidIsValid(relid) || own_imagers[i].relid == relid)
+			own_imagers[i].relid = InvalidOid;
+	}
 }
 
 /*

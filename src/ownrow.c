@@ -75,7 +75,7 @@ dg_ownrow_get(Relation rel, HeapTuple tuple, const char *column, bool *isnull)
  * What the image does not have is null, or zero for repeats.
  */
 void
-dg_ownrow_insert_image(const char *table, Jsonb *image, int64 event_id,
+dg_ownrow_insert_image(const char *table, const Jsonb *image, int64 event_id,
 					   int64 request_id)
 {
 	Relation	rel = table_open(dg_own_relation(table), RowExclusiveLock);

@@ -21,7 +21,7 @@ extern Datum dg_ownrow_get(Relation rel, HeapTuple tuple, const char *column,
 						   bool *isnull);
 
 /* new rows */
-extern void dg_ownrow_insert_image(const char *table, Jsonb *image,
+extern void dg_ownrow_insert_image(const char *table, const Jsonb *image,
 								   int64 event_id, int64 request_id);
 extern void dg_ownrow_set_ids(Relation rel, int64 event_id, int64 request_id,
 							  Datum *values, bool *isnull);

@@ -9,6 +9,7 @@
 #ifndef DELETE_GUARD_QUEUE_H
 #define DELETE_GUARD_QUEUE_H
 
+#include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "storage/dsm.h"
 
@@ -18,7 +19,7 @@
 /* What became of a record that was handed over */
 typedef enum DgReceiptStatus
 {
-	DG_RECEIPT_STORED,			/* committed and flushed to disk */
+	DG_RECEIPT_STORED,			/* committed */
 	DG_RECEIPT_TIMEOUT,			/* no acknowledgement within the deadline */
 	DG_RECEIPT_NO_WORKER,		/* the recorder could not be started */
 	DG_RECEIPT_FAILED			/* the recorder raised an error */
@@ -30,6 +31,8 @@ typedef struct DgReceipt
 	int64		event_id;		/* 0 unless stored */
 	int64		request_id;		/* 0 if none was opened or found */
 	uint32		repeats;		/* made before, since that event */
+	XLogRecPtr	wal;			/* on disk once WAL is flushed up to here;
+								 * invalid: it is */
 } DgReceipt;
 
 /* One record as the recorder sees it */

@@ -14,7 +14,8 @@
  * and a record that is not acknowledged in time goes to the server log as a
  * whole, in one line.  Interrupts are held from hand-over to acknowledgement:
  * a cancel, statement_timeout or termination in between waits, at most for
- * delete_guard.record_timeout.
+ * delete_guard.record_timeout, and then for the flush of what is committed, which
+ * is ours to do (see worker.c).
  *
  * Whoever makes the same attempt again and again is slowed down: each costs a
  * flush and a share of the CPU, which others need.  The pause comes when the
@@ -23,12 +24,13 @@
  * The caller may be in any transaction state short of an aborted one and
  * holds no LWLock.  Memory goes to the caller's context.
  *
- * May call: guc, queue.
+ * May call: guc, queue, record.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "compat.h"
 #include "guc.h"
 #include "miscadmin.h"
@@ -64,7 +66,7 @@
 /* One record on its way */
 typedef struct Delivery
 {
-	Jsonb	   *record;
+	const DgRecord *record;
 	DgReceipt	receipt;
 	const char *reason;			/* why it is not stored */
 	instr_time	begun;
@@ -84,6 +86,7 @@ static bool see_to_worker(Delivery *delivery);
 static bool start_worker(Delivery *delivery, uint32 generation);
 static bool may_still_start(Delivery *delivery);
 static void give_up(Delivery *delivery);
+static void make_durable(Delivery *delivery);
 static void let_others_go_first(void);
 static bool wait_for_latch(Delivery *delivery, long limit);
 static long elapsed_ms(const Delivery *delivery);
@@ -97,7 +100,7 @@ static void log_line(const char *json, const char *reason);
  * error on account of the recording.
  */
 DgReceipt
-dg_recorder_record(Jsonb *record)
+dg_recorder_record(const DgRecord *record)
 {
 	Delivery	delivery = {0};
 
@@ -110,6 +113,8 @@ dg_recorder_record(Jsonb *record)
 	HOLD_INTERRUPTS();
 	if (!run_safely(deliver, &delivery) && delivery.slot >= 0)
 		(void) dg_queue_withdraw(delivery.slot, &delivery.receipt);
+	if (delivery.receipt.status == DG_RECEIPT_STORED && !run_safely(make_durable, &delivery))
+		delivery.receipt.status = DG_RECEIPT_FAILED;
 	if (delivery.receipt.status != DG_RECEIPT_STORED)
 		log_instead(&delivery);
 	RESUME_INTERRUPTS();
@@ -156,7 +161,7 @@ dg_recorder_wake(void)
  * recorder would wait for in vain.
  */
 DgReceipt
-dg_recorder_log(Jsonb *record)
+dg_recorder_log(const DgRecord *record)
 {
 	Delivery	delivery = {0};
 
@@ -225,7 +230,7 @@ static void
 deliver(Delivery *delivery)
 {
 	dg_queue_attach();
-	if (!dg_queue_accepts(VARSIZE(delivery->record)))
+	if (!dg_queue_accepts(delivery->record->length))
 	{
 		delivery->reason = "The record is too large.";
 		return;
@@ -255,11 +260,11 @@ deliver(Delivery *delivery)
 static bool
 put_record(Delivery *delivery)
 {
-	Jsonb	   *record = delivery->record;
+	const DgRecord *record = delivery->record;
 
 	for (;;)
 	{
-		delivery->slot = dg_queue_put(MyDatabaseId, record, VARSIZE(record));
+		delivery->slot = dg_queue_put(MyDatabaseId, record, record->length);
 		if (delivery->slot >= 0)
 			return true;
 		if (!wait_for_latch(delivery, RETRY_MS))
@@ -372,6 +377,17 @@ give_up(Delivery *delivery)
 }
 
 /*
+ * Flush the transaction that the recorder has committed.  Like a commit's, this
+ * flush has no deadline: nothing goes on in a server whose disk does not answer.
+ */
+static void
+make_durable(Delivery *delivery)
+{
+	if (!XLogRecPtrIsInvalid(delivery->receipt.wal))
+		XLogFlush(delivery->receipt.wal);
+}
+
+/*
  * Wait until the latch is set, or for limit milliseconds.  Returns false once
  * the deadline is over.
  */
@@ -408,12 +424,11 @@ elapsed_ms(const Delivery *delivery)
 static void
 log_record(Delivery *delivery)
 {
-	Jsonb	   *record = delivery->record;
 	char	   *json;
 
 	if (delivery->reason == NULL)
 		delivery->reason = explain_status(delivery->receipt.status);
-	json = JsonbToCString(NULL, &record->root, VARSIZE(record));
+	json = dg_record_json(delivery->record);
 	log_line(json, delivery->reason);
 	pfree(json);
 }

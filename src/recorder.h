@@ -10,10 +10,10 @@
 #define DELETE_GUARD_RECORDER_H
 
 #include "queue.h"
-#include "utils/jsonb.h"
+#include "record.h"
 
-extern DgReceipt dg_recorder_record(Jsonb *record);
+extern DgReceipt dg_recorder_record(const DgRecord *record);
 extern void dg_recorder_wake(void);
-extern DgReceipt dg_recorder_log(Jsonb *record);
+extern DgReceipt dg_recorder_log(const DgRecord *record);
 
 #endif							/* DELETE_GUARD_RECORDER_H */

@@ -125,9 +125,6 @@ record_attempt(const DgRemoval *removal, Jsonb *radius)
 	Datum		values[Natts_request];
 	bool		isnull[Natts_request];
 	Jsonb	   *part = dg_event_part(table, "refused");
-	Jsonb	   *keys = dg_rowset_keys_array(removal->held, 0, DG_KEYS_KEPT);
-	char	   *rows = psprintf("[{\"part\":0,\"first_row\":1,\"keys\":%s}]",
-								JsonbToCString(NULL, &keys->root, VARSIZE(keys)));
 
 	event.operation = removal->operation;
 	event.outcome = DG_OUTCOME_BLOCKED;
@@ -137,8 +134,8 @@ record_attempt(const DgRemoval *removal, Jsonb *radius)
 	event.parts = dg_jsonb_array(&part, 1);
 	dg_request_values(removal->operation, table->protection.relid, removal->held, removal->nrows,
 					  radius, NULL, table->protection.approvals, values, isnull);
-	return dg_request_record_attempt(&event, rows, values, isnull,
-									 dg_rowset_complete(removal->held));
+	return dg_request_record_attempt(&event, dg_rowset_keys_array(removal->held, 0, DG_KEYS_KEPT),
+									 values, isnull, dg_rowset_complete(removal->held));
 }
 
 /* Which rows, and what refers to them */

@@ -275,12 +275,16 @@ dg_latest_query(const char *query, int nargs, Oid *argtypes, Datum *values,
 }
 
 /*
- * Connect to SPI as the owner of the own tables.
+ * Connect to SPI as the owner of the own tables.  Own queries are short, whatever
+ * the planner thinks of a small table that nobody has analyzed: to compile them
+ * would take a hundred times as long.
  */
 void
 dg_own_connect(DgRoleState *saved)
 {
 	dg_connect_as(dg_own_owner(), saved);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*

@@ -9,6 +9,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -19,13 +22,18 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "journal.h"
+#include "ownrow.h"
 #include "sql.h"
 #include "steps.h"
 
-static bool finds_for_table(const char *query, Oid table_id);
+static bool is_somebody_named(Oid table_id, bool able);
+static bool is_able(Oid roleid, const char *name);
+static bool finds_any(const char *query);
 
 /*
  * A regclass argument, which must not be NULL and must exist; what names it in
@@ -128,8 +136,8 @@ dg_lock_owned(Oid relid)
 bool
 dg_has_approver(Oid table_id)
 {
-	return finds_for_table("SELECT FROM delete_guard._approver_for p"
-						   " WHERE p.for_table IS NULL OR p.for_table = $1", table_id);
+	return OidIsValid(table_id) ? is_somebody_named(table_id, false) :
+		finds_any("SELECT FROM delete_guard._approver_for WHERE coalesce(for_table, 0) = 0");
 }
 
 /*
@@ -139,22 +147,65 @@ dg_has_approver(Oid table_id)
 bool
 dg_has_able_approver(Oid table_id)
 {
-	return finds_for_table("SELECT FROM delete_guard._approver_for p JOIN pg_catalog.pg_roles r"
-						   " ON r.oid = p.role AND r.rolname = p.role_name AND r.rolcanlogin"
-						   " WHERE p.for_table IS NULL OR p.for_table = $1", table_id);
+	return OidIsValid(table_id) ? is_somebody_named(table_id, true) :
+		finds_any("SELECT FROM delete_guard._approver_for p JOIN pg_catalog.pg_roles r"
+				  " ON r.oid = p.role AND r.rolname = p.role_name AND r.rolcanlogin"
+				  " WHERE coalesce(p.for_table, 0) = 0");
 }
 
-/* Has an own query about a table any row? */
+/*
+ * What _approver_for says of a table, without SQL, as each refusal asks: is
+ * somebody named for it, or for all?  With able, somebody who can log in.
+ */
 static bool
-finds_for_table(const char *query, Oid table_id)
+is_somebody_named(Oid table_id, bool able)
 {
-	Oid			argtype = OIDOID;
-	Datum		arg = ObjectIdGetDatum(table_id);
+	Relation	rel = table_open(dg_own_relation("approver"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	bool		found = false;
+	HeapTuple	tuple;
+
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Oid			scope = DatumGetObjectId(dg_ownrow_get(rel, tuple, "table_id", &isnull));
+
+		if (scope == InvalidOid || scope == table_id)
+			found = !able ||
+				is_able(DatumGetObjectId(dg_ownrow_get(rel, tuple, "role", &isnull)),
+						NameStr(*DatumGetName(dg_ownrow_get(rel, tuple, "role_name", &isnull))));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* Is there still a role of this number and name that can log in? */
+static bool
+is_able(Oid roleid, const char *name)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(roleid));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_authid role = (Form_pg_authid) GETSTRUCT(tuple);
+
+		result = role->rolcanlogin && strcmp(NameStr(role->rolname), name) == 0;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/* Has an own query any row? */
+static bool
+finds_any(const char *query)
+{
 	DgRoleState saved;
 	bool		result;
 
 	dg_own_connect(&saved);
-	dg_own_query(query, 1, &argtype, &arg, NULL, true, 1);
+	dg_own_query(query, 0, NULL, NULL, NULL, true, 1);
 	result = SPI_processed > 0;
 	dg_own_finish(&saved);
 	return result;

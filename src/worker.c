@@ -4,8 +4,11 @@
  *	  the recorder: stores records of refused attempts for one database
  *
  * Rules.  A record is acknowledged only when the transaction that holds it is
- * flushed to disk.  What waits when the recorder looks is a "batch", stored in
- * one transaction.  One bad record must not cost others: a batch that fails is
+ * committed.  To flush it to disk is left to the backends that wait for it, before
+ * they say anything to their clients: they share a flush where they can, and the
+ * next batch is stored meanwhile.  Only where standbys have to confirm commits does
+ * the recorder wait itself.  What waits when the recorder looks is a "batch", stored
+ * in one transaction.  One bad record must not cost others: a batch that fails is
  * done again one by one.  Alerts must not cost a record either: they are left
  * out where they fail.  No wait for a lock outlasts the backends' patience.
  * Nothing that the owner of the database sets for it (ALTER DATABASE ... SET,
@@ -24,6 +27,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "attempt.h"
 #include "compat.h"
 #include "guc.h"
@@ -32,6 +36,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "queue.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tally.h"
@@ -68,7 +73,7 @@ static const struct
 }			forced_settings[] =
 
 {
-	/* it writes, in plain transactions, and waits for the disk */
+	/* it writes, in plain transactions, and waits for standbys that must confirm */
 	{"default_transaction_read_only", "off"},
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_deferrable", "off"},
@@ -119,8 +124,10 @@ static void answer(DgQueueItem *items, int nitems);
 static void fail(DgQueueItem *items, int nitems);
 static bool in_transaction(const Job *job);
 static void commit(void);
+static void leave_flush_to_others(void);
 static bool store_items(DgQueueItem *items, int nitems, bool alerts);
 static void store_task(const Job *job);
+static bool standbys_confirm(void);
 static void sweep(void);
 static void sweep_task(const Job *job);
 static bool fold(void);
@@ -310,17 +317,20 @@ store_one(DgQueueItem *item, bool alone)
 		fail(item, 1);
 }
 
-/* Answer records that are stored */
+/* Answer records; flush those that are stored and that nobody waits for any more */
 static void
 answer(DgQueueItem *items, int nitems)
 {
 	dg_queue_answer(items, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
-		if (items[i].late && items[i].receipt.status == DG_RECEIPT_STORED)
-			ereport(LOG,
-					(errmsg("an attempt that was logged as not stored is event " INT64_FORMAT " after all",
-							items[i].receipt.event_id)));
+		if (!items[i].late || items[i].receipt.status != DG_RECEIPT_STORED)
+			continue;
+		if (!XLogRecPtrIsInvalid(items[i].receipt.wal))
+			XLogFlush(items[i].receipt.wal);
+		ereport(LOG,
+				(errmsg("an attempt that was logged as not stored is event " INT64_FORMAT " after all",
+						items[i].receipt.event_id)));
 	}
 }
 
@@ -337,8 +347,8 @@ fail(DgQueueItem *items, int nitems)
 }
 
 /*
- * Do a job in a transaction of its own, committed and flushed.  Returns false
- * if it failed; the error is then in the server log.
+ * Do a job in a transaction of its own, and commit it.  Returns false if it
+ * failed; the error is then in the server log.
  */
 static bool
 in_transaction(const Job *job)
@@ -384,13 +394,34 @@ store_items(DgQueueItem *items, int nitems, bool alerts)
 {
 	Job			job = {store_task, items, nitems, alerts};
 
-	return in_transaction(&job);
+	if (!in_transaction(&job))
+		return false;
+	for (int i = 0; i < nitems; i++)
+		items[i].receipt.wal = standbys_confirm() ? InvalidXLogRecPtr : XactLastCommitEnd;
+	return true;
 }
 
 static void
 store_task(const Job *job)
 {
+	if (!standbys_confirm())
+		leave_flush_to_others();
 	dg_attempt_store(job->items, job->nitems, job->alerts);
+}
+
+/* Must standbys confirm a commit?  Settings change between transactions only. */
+static bool
+standbys_confirm(void)
+{
+	return SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
+}
+
+/* The commit of this transaction does not flush it to disk */
+static void
+leave_flush_to_others(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 /* Clear out attempts whose minute is over, if there can be any */
@@ -434,8 +465,7 @@ static void
 fold_task(const Job *job)
 {
 	/* what a crash may take back is done again */
-	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	leave_flush_to_others();
 	dg_tally_save_counters();
 	fold_again = dg_tally_fold();
 }

@@ -154,6 +154,15 @@ for my $libraries (join(',', 'delete_guard', @others), join(',', @others, 'delet
 	like(slurp_file($node->logfile, $from), qr/AUDIT: SESSION,\d+,\d+,DDL/, "$libraries: pgaudit logs") if grep { $_ eq 'pgaudit' } @others;
 	(undef, $err) = as('owner', 'guarded', 'DROP TABLE s.arch CASCADE');
 	like($err, qr/ERROR:  42501/, "$libraries: DDL is refused");
+
+	# own queries are not compiled, whatever the planner takes them for
+	$node->safe_psql('guarded', q{SET pg_stat_statements.track = 'all'; SET jit = on; SET jit_above_cost = 0;
+		CREATE TABLE s.plain (id int PRIMARY KEY); SELECT delete_guard.protect('s.plain', 'log'); SELECT count(*) FROM s.plain;
+		DROP TABLE s.plain});
+	is($node->safe_psql('guarded', q{SELECT count(*) > 0, sum(jit_functions) FROM pg_stat_statements WHERE query LIKE 'INSERT INTO delete_guard.protected_table%'}),
+		't|0', "$libraries: own queries are not compiled");
+	is($node->safe_psql('guarded', q{SELECT sum(jit_functions) > 0 FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM s.plain'}),
+		$node->safe_psql('guarded', 'SELECT pg_jit_available()'), "$libraries: others are");
 }
 
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'the server did not crash');
