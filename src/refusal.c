@@ -20,7 +20,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -64,7 +63,6 @@ static char *key_text(const DgRemoval *removal, int row);
 static char *association_hint(const DgRemoval *removal, const int64 *counts);
 static bool refers_to_any(const DgRemoval *removal, int refno, const int64 *counts);
 static bool is_association(Oid relid);
-static int	count_foreign_keys_from(Oid relid);
 static const char *effect_phrase(const DgRemoval *removal, const DgReference *ref, int64 rows);
 static const char *first_constraint(const DgRemoval *removal, const int64 *counts);
 
@@ -362,6 +360,7 @@ is_association(Oid relid)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
+	int			nforeign_keys = list_length(RelationGetFKeyList(rel));
 	int			referring = 0;
 	int			others = 0;
 
@@ -380,32 +379,8 @@ is_association(Oid relid)
 			others++;
 	}
 	table_close(rel, AccessShareLock);
-	return Max(referring, count_foreign_keys_from(relid)) >= 2 &&
+	return Max(referring, nforeign_keys) >= 2 &&
 		others <= DG_ASSOCIATION_OWN_COLUMNS;
-}
-
-/* How many foreign keys does a table have? */
-static int
-count_foreign_keys_from(Oid relid)
-{
-	Relation	constraints = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int			n = 0;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true,
-							  NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_FOREIGN)
-			n++;
-	}
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
-	return n;
 }
 
 /* The first foreign key that refers to one of the rows, for the error's fields */
