@@ -496,9 +496,9 @@ reference_finish(DgTable *table, DgReference *ref, List *leaf_relids)
 		leaf->relid = lfirst_oid(lc);
 		dg_catalog_watch(leaf->relid);
 		dg_leaf_build(ref, leaf, condition);
-		if (leaf->relid == table->relid ||
-			list_member_oid(dg_ancestors(leaf->relid), table->is_protected ? table->protection.relid : table->relid))
-			ref->on_itself = true;
+		if (!ref->on_itself)
+			ref->on_itself = leaf->relid == table->relid ||
+				list_member_oid(dg_ancestors(leaf->relid), table->is_protected ? table->protection.relid : table->relid);
 	}
 }
 
