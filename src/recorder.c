@@ -61,7 +61,7 @@
 
 /* From so many repeats within a minute on, each is followed by a pause */
 #define FREE_REPEATS 100
-#define PAUSE_MS 10
+#define PAUSE_MS 50
 
 /* One record on its way */
 typedef struct Delivery
