@@ -256,7 +256,7 @@ for my $what (grep { $_ ne 'delete' } sizes_of_words('instructions'))
 push @targets, ['B6 refused per second, 2 clients', value('refused', 'guarded', 2, 'value'), '>=', 2000, 300];
 push @targets, ['B6 traffic beside a flood of the same attempt', ratio('flood_traffic', 'guarded', 'alone', 1, 'value'), '>=', 0.9],
   ['B6 the same, on cores of their own', ratio('flood_traffic', 'guarded_apart', 'alone_apart', 1, 'value'), '>=', 0.9];
-if (my @stored = grep { /^refused_stored,/ } @order)
+if (my @stored = grep { /^(refused_stored|sessions_50_lost),/ } @order)
 {
 	my $lost = 0;
 	$lost += abs($_) for map { $_->{value} } map { values %{ $runs{$_} } } @stored;

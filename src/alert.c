@@ -4,7 +4,7 @@
  *	  one event -> NOTIFY and a server log line
  *
  * The notification is part of the transaction that stores the event, so it
- * arrives if and only if the event is stored.  Its payload is a JSON object;
+ * arrives if and only if that commits.  Its payload is a JSON object;
  * the log line has the prefix "delete_guard: event=" and the same fields as
  * key=value.  Both are described in doc/reference.md, and others rely on them:
  * a field that goes or changes its meaning takes a new DG_PAYLOAD_VERSION.

@@ -6,8 +6,9 @@
  * Rules.  A record is acknowledged only when the transaction that holds it is
  * committed.  To flush it to disk is left to the backends that wait for it, before
  * they say anything to their clients: they share a flush where they can, and the
- * next batch is stored meanwhile.  Only where standbys have to confirm commits does
- * the recorder wait itself.  What waits when the recorder looks is a "batch", stored
+ * next batch is stored meanwhile.  The recorder flushes what nobody has when it has
+ * nothing else to do, so that what others see by then outlasts a crash; and it waits
+ * for each commit itself where standbys have to confirm it.  What waits when the recorder looks is a "batch", stored
  * in one transaction.  One bad record must not cost others: a batch that fails is
  * done again one by one.  Alerts must not cost a record either: they are left
  * out where they fail.  No wait for a lock outlasts the backends' patience.
@@ -99,6 +100,9 @@ static const struct
 /* Set while a transaction is being committed, for the signal handler */
 static volatile sig_atomic_t committing = false;
 
+/* Attempts are stored up to here, and perhaps not flushed; invalid: they are */
+static XLogRecPtr stored_upto = InvalidXLogRecPtr;
+
 /* Of the transaction that failed last */
 static int	last_sqlerrcode = 0;
 
@@ -117,6 +121,7 @@ static void handle_sigterm(SIGNAL_ARGS);
 static void force_settings(void);
 static void limit_lock_waits(void);
 static void serve(void);
+static void flush_stored(void);
 static void wait_for_work(TimestampTz idle_since);
 static void store_batch(DgQueueItem *items, int nitems);
 static void store_one(DgQueueItem *item, bool alone);
@@ -251,6 +256,7 @@ serve(void)
 			break;
 		if (nitems > 0)
 			continue;
+		flush_stored();
 		if (dg_queue_room_wanted() ||
 			TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
 									   LINGER_MS))
@@ -264,6 +270,19 @@ serve(void)
 			wait_for_work(idle_since);
 	}
 	(void) dg_queue_leave();
+}
+
+/*
+ * Flush what has been stored, unless that has been done: a session that has not
+ * come to it yet, or was stopped, must not keep an event that others have been
+ * alerted to from the disk.
+ */
+static void
+flush_stored(void)
+{
+	if (!XLogRecPtrIsInvalid(stored_upto))
+		XLogFlush(stored_upto);
+	stored_upto = InvalidXLogRecPtr;
 }
 
 /* Sleep until somebody calls, there may be events to fold, or it is time to go */
@@ -398,6 +417,7 @@ store_items(DgQueueItem *items, int nitems, bool alerts)
 		return false;
 	for (int i = 0; i < nitems; i++)
 		items[i].receipt.wal = standbys_confirm() ? InvalidXLogRecPtr : XactLastCommitEnd;
+	stored_upto = XactLastCommitEnd;
 	return true;
 }
 
