@@ -206,7 +206,11 @@ measure_refused() {
 }
 
 section_refused() {
-    local run clients before last start=0
+    local run clients before last start=0 most=$((SECONDS_EACH * 500000 / flush))
+    # fewer where a flush takes long (run_section has measured it), and no more than there are rows
+    [ "$REFUSED" -le "$most" ] || REFUSED=$most
+    most=$((100000 / (RUNS + 1)))
+    [ "$REFUSED" -le "$most" ] || REFUSED=$most
     make_database refused
     sql -c "SET client_min_messages = warning" -c "SELECT bench.make_refused(300000)" -c "VACUUM ANALYZE" >/dev/null
     refused_script refused :id >"$SCRATCH/refused.pgb"
