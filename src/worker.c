@@ -8,8 +8,8 @@
  * they say anything to their clients: they share a flush where they can, and the
  * next batch is stored meanwhile.  The recorder flushes what nobody has when it has
  * nothing else to do, so that what others see by then outlasts a crash; and it waits
- * for each commit itself where standbys have to confirm it.  What waits when the recorder looks is a "batch", stored
- * in one transaction.  One bad record must not cost others: a batch that fails is
+ * for each commit itself where standbys have to confirm it.  What waits when the
+ * recorder looks is a "batch", stored in one transaction.  One bad record must not cost others: a batch that fails is
  * done again one by one.  Alerts must not cost a record either: they are left
  * out where they fail.  No wait for a lock outlasts the backends' patience.
  * Nothing that the owner of the database sets for it (ALTER DATABASE ... SET,
