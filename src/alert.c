@@ -24,13 +24,16 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
 #include "alert.h"
 #include "compat.h"
+#include "ownrow.h"
 
 #define DG_CHANNEL "delete_guard"
 #define DG_PAYLOAD_VERSION 1
@@ -57,33 +60,40 @@ typedef struct Alert
 static const char *const effects[NEFFECTS] = {"delete", "set null", "set default",
 "refuse", "dangle"};
 
-/* Fields of an event's image, in the order in which they follow "event" */
+static char *text_text(Datum value);
+static char *int8_text(Datum value);
+static char *inet_text(Datum value);
+
+/* Fields of an event, in the order in which they follow "event" */
 static const struct
 {
-	const char *column;
+	int			attnum;
+	char	   *(*text) (Datum value);
 	const char *name;
 	FieldKind	kind;
 }			fields[] =
 
 {
-	{"outcome", "outcome", FIELD_STRING},
-	{"operation", "operation", FIELD_STRING},
-	{"table_name", "table", FIELD_STRING},
-	{"row_count", "rows", FIELD_NUMBER},
-	{"person", "person", FIELD_STRING},
-	{NULL, "request", FIELD_NUMBER},	/* the image of an attempt has none yet */
-	{"approved_by", "approved_by", FIELD_STRING},
-	{"client_addr", "client", FIELD_STRING},
-	{"application_name", "application", FIELD_STRING},
-	{"reason", "reason", FIELD_STRING},
+	{Anum_event_outcome, text_text, "outcome", FIELD_STRING},
+	{Anum_event_operation, text_text, "operation", FIELD_STRING},
+	{Anum_event_table_name, text_text, "table", FIELD_STRING},
+	{Anum_event_row_count, int8_text, "rows", FIELD_NUMBER},
+	{Anum_event_person, text_text, "person", FIELD_STRING},
+	{Anum_event_request_id, int8_text, "request", FIELD_NUMBER},
+	{Anum_event_approved_by, text_text, "approved_by", FIELD_STRING},
+	{Anum_event_client_addr, inet_text, "client", FIELD_STRING},
+	{Anum_event_application_name, text_text, "application", FIELD_STRING},
+	{Anum_event_reason, text_text, "reason", FIELD_STRING},
 };
 
 static void log_line(const char *line, bool with_statement);
-static char *field_text(Jsonb *object, const char *key);
-static char *details_text(Jsonb *event_image);
-static char *cut(const char *string, int room);
-static void sum_radius(Jsonb *event_image, int64 *totals);
-static void add_radius(Alert *alert, Jsonb *event_image);
+static char *details_text(Jsonb *details);
+static bool needs_no_escape(const char *string);
+static const char *cut(const char *string, int room);
+static void sum_radius(Jsonb *radius, int64 *totals);
+static void add_to_totals(JsonbContainer *line, int64 *totals);
+static void add_radius(Alert *alert, Jsonb *radius);
+static Jsonb *jsonb_or_null(const Datum *values, const bool *isnull, int attnum);
 static void begin(Alert *alert, int64 event_id);
 static void add_field(Alert *alert, const char *name, const char *value,
 					  FieldKind kind);
@@ -115,22 +125,25 @@ dg_alert_is_due(const char *operation, const char *outcome)
 }
 
 /*
- * Raise the alert for an event, given as its image.  Must be in a
+ * Raise the alert for an event, given as the values of its row.  Must be in a
  * transaction.
  */
 void
-dg_alert_raise(Jsonb *event_image, int64 event_id, int64 request_id)
+dg_alert_raise(const Datum *values, const bool *isnull)
 {
 	Alert		alert;
-	char	   *request = request_id > 0 ? psprintf(INT64_FORMAT, request_id) : NULL;
 
-	begin(&alert, event_id);
+	begin(&alert, DatumGetInt64(values[Anum_event_event_id - 1]));
 	for (int i = 0; i < lengthof(fields); i++)
+	{
+		int			column = fields[i].attnum - 1;
+
 		add_field(&alert, fields[i].name,
-				  fields[i].column ? field_text(event_image, fields[i].column) : request,
-				  fields[i].kind);
-	add_radius(&alert, event_image);
-	add_field(&alert, "details", details_text(event_image), FIELD_JSON);
+				  isnull[column] ? NULL : fields[i].text(values[column]), fields[i].kind);
+	}
+	add_radius(&alert, jsonb_or_null(values, isnull, Anum_event_blast_radius));
+	add_field(&alert, "details", details_text(jsonb_or_null(values, isnull, Anum_event_details)),
+			  FIELD_JSON);
 	add_field(&alert, "database", get_database_name(MyDatabaseId), FIELD_STRING);
 	appendStringInfoChar(&alert.payload, '}');
 
@@ -181,46 +194,66 @@ log_line(const char *line, bool with_statement)
 	DG_LOG_MIN_MESSAGES = saved;
 }
 
-/* A top-level field as text; NULL if it is absent or null */
+/* Values of columns as text */
 static char *
-field_text(Jsonb *object, const char *key)
+text_text(Datum value)
 {
-	JsonbValue	buffer;
-	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, key,
-													 strlen(key), &buffer);
-
-	if (value == NULL)
-		return NULL;
-	if (value->type == jbvString)
-		return pnstrdup(value->val.string.val, value->val.string.len);
-	if (value->type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(value->val.numeric)));
-	return NULL;
+	return TextDatumGetCString(value);
 }
 
-/* The event's details as JSON; NULL if there are none, or more than fit */
 static char *
-details_text(Jsonb *event_image)
+int8_text(Datum value)
 {
-	JsonbValue	buffer;
-	JsonbValue *value = getKeyJsonValueFromContainer(&event_image->root, "details",
-													 strlen("details"), &buffer);
+	return psprintf(INT64_FORMAT, DatumGetInt64(value));
+}
+
+static char *
+inet_text(Datum value)
+{
+	return DatumGetCString(DirectFunctionCall1(inet_out, value));
+}
+
+/* A jsonb column; NULL if it is null */
+static Jsonb *
+jsonb_or_null(const Datum *values, const bool *isnull, int attnum)
+{
+	return isnull[attnum - 1] ? NULL : DatumGetJsonbP(values[attnum - 1]);
+}
+
+/* An event's details as JSON; NULL if there are none, or more than fit */
+static char *
+details_text(Jsonb *details)
+{
 	char	   *text;
 
-	if (value == NULL || value->type != jbvBinary)
+	if (details == NULL || JB_ROOT_IS_SCALAR(details))
 		return NULL;
-	text = JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
+	text = JsonbToCString(NULL, &details->root, VARSIZE(details));
 	return strlen(text) <= DG_ALERT_STRING_MAX ? text : NULL;
 }
 
+/* Is it printable ASCII that JSON writes as it is? */
+static bool
+needs_no_escape(const char *string)
+{
+	for (; *string != '\0'; string++)
+	{
+		if (*string < ' ' || *string > '~' || *string == '"' || *string == '\\')
+			return false;
+	}
+	return true;
+}
+
 /* A string as far as there is room for it, with "?" for what is not valid */
-static char *
+static const char *
 cut(const char *string, int room)
 {
 	int			encoding = GetDatabaseEncoding();
 	int			left = strlen(string);
 	StringInfoData result;
+
+	if (left <= room && needs_no_escape(string))
+		return string;
 
 	/* JSON is UTF-8 to those who cannot know better */
 	if (encoding == PG_SQL_ASCII)
@@ -247,12 +280,12 @@ cut(const char *string, int room)
 
 /* Add the rows per effect, and in the log line their sum */
 static void
-add_radius(Alert *alert, Jsonb *event_image)
+add_radius(Alert *alert, Jsonb *radius)
 {
 	int64		totals[NEFFECTS] = {0};
 	int64		sum = 0;
 
-	sum_radius(event_image, totals);
+	sum_radius(radius, totals);
 	for (int e = 0; e < NEFFECTS; e++)
 	{
 		appendStringInfo(&alert->payload, "%s\"%s\":" INT64_FORMAT,
@@ -263,35 +296,38 @@ add_radius(Alert *alert, Jsonb *event_image)
 	add_field(alert, "dependents", psprintf(INT64_FORMAT, sum), FIELD_NUMBER);
 }
 
-/* Sum the rows of the blast radius up, per effect */
+/* Sum the rows of the blast radius (or NULL) up, per effect */
 static void
-sum_radius(Jsonb *event_image, int64 *totals)
+sum_radius(Jsonb *radius, int64 *totals)
 {
-	JsonbValue	buffer;
-	JsonbValue *radius;
-
-	radius = getKeyJsonValueFromContainer(&event_image->root, "blast_radius",
-										  strlen("blast_radius"), &buffer);
-	if (radius == NULL || radius->type != jbvBinary ||
-		!JsonContainerIsArray(radius->val.binary.data))
+	if (radius == NULL || !JB_ROOT_IS_ARRAY(radius) || JB_ROOT_IS_SCALAR(radius))
 		return;
-	for (int i = 0; i < JsonContainerSize(radius->val.binary.data); i++)
+	for (int i = 0; i < JB_ROOT_COUNT(radius); i++)
 	{
-		JsonbValue *line = getIthJsonbValueFromContainer(radius->val.binary.data, i);
-		Jsonb	   *object;
-		char	   *effect;
-		char	   *rows;
+		JsonbValue *line = getIthJsonbValueFromContainer(&radius->root, i);
 
-		if (line->type != jbvBinary)
-			continue;
-		object = JsonbValueToJsonb(line);
-		effect = field_text(object, "effect");
-		rows = field_text(object, "rows");
-		for (int e = 0; effect && rows && e < NEFFECTS; e++)
-		{
-			if (strcmp(effect, effects[e]) == 0)
-				totals[e] += strtoll(rows, NULL, 10);
-		}
+		if (line->type == jbvBinary && JsonContainerIsObject(line->val.binary.data))
+			add_to_totals(line->val.binary.data, totals);
+	}
+}
+
+/* Add the rows of a line of the blast radius to those of its effect */
+static void
+add_to_totals(JsonbContainer *line, int64 *totals)
+{
+	JsonbValue	effect;
+	JsonbValue	rows;
+
+	if (getKeyJsonValueFromContainer(line, "effect", strlen("effect"), &effect) == NULL ||
+		getKeyJsonValueFromContainer(line, "rows", strlen("rows"), &rows) == NULL ||
+		effect.type != jbvString || rows.type != jbvNumeric)
+		return;
+	for (int e = 0; e < NEFFECTS; e++)
+	{
+		if (strlen(effects[e]) == effect.val.string.len &&
+			memcmp(effects[e], effect.val.string.val, effect.val.string.len) == 0)
+			totals[e] += DatumGetInt64(DirectFunctionCall1(numeric_int8,
+														   NumericGetDatum(rows.val.numeric)));
 	}
 }
 

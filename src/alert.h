@@ -8,11 +8,8 @@
 #ifndef DELETE_GUARD_ALERT_H
 #define DELETE_GUARD_ALERT_H
 
-#include "utils/jsonb.h"
-
 extern bool dg_alert_is_due(const char *operation, const char *outcome);
-extern void dg_alert_raise(Jsonb *event_image, int64 event_id,
-						   int64 request_id);
+extern void dg_alert_raise(const Datum *values, const bool *isnull);
 extern void dg_alert_log(const char *operation, const char *outcome,
 						 const char *table, const char *person,
 						 const char *details);

@@ -41,7 +41,7 @@ static bytea *fingerprint(const DgPerson *person, const char *operation,
 						  Oid table_id, int64 statement_rows,
 						  const void *what, Size size);
 static DgRecord *attempt_record(const DgEvent *event, const Jsonb *keys,
-								const Jsonb *request, const bytea *print);
+								const DgPackedRow *request, const bytea *print);
 
 /*
  * Fill the values of a request row (Natts_request of them), all but
@@ -186,7 +186,7 @@ DgReceipt
 dg_request_record_attempt(const DgEvent *event, const Jsonb *keys,
 						  const Datum *values, const bool *isnull, bool open)
 {
-	const Jsonb *request = open ? dg_own_row_encode("request", values, isnull) : NULL;
+	const DgPackedRow *request = open ? dg_ownrow_pack("request", values, isnull, Natts_request) : NULL;
 
 	return dg_recorder_record(attempt_record(event, keys, request,
 											 DatumGetByteaPP(values[Anum_request_fingerprint - 1])));
@@ -210,14 +210,15 @@ dg_record_attempt(const DgEvent *event, const char *what, bool log_only)
 
 /* The record of an attempt, for the recorder; see attempt.c */
 static DgRecord *
-attempt_record(const DgEvent *event, const Jsonb *keys, const Jsonb *request, const bytea *print)
+attempt_record(const DgEvent *event, const Jsonb *keys, const DgPackedRow *request,
+			   const bytea *print)
 {
 	Datum		values[Natts_event];
 	bool		isnull[Natts_event];
 	const void *parts[DG_RECORD_PARTS];
 
 	dg_event_values(event, values, isnull);
-	parts[DG_RECORD_EVENT] = dg_event_encode(values, isnull);
+	parts[DG_RECORD_EVENT] = dg_ownrow_pack("event", values, isnull, Natts_event);
 	parts[DG_RECORD_KEYS] = keys;
 	parts[DG_RECORD_REQUEST] = request;
 	parts[DG_RECORD_FINGERPRINT] = print;
@@ -238,7 +239,7 @@ dg_request_insert(Datum *values, bool *isnull, int64 event_id)
 	isnull[Anum_request_request_id - 1] = false;
 	values[Anum_request_event_id - 1] = Int64GetDatum(event_id);
 	isnull[Anum_request_event_id - 1] = false;
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
+	tuple = dg_ownrow_form(rel, values, isnull, Natts_request);
 	CatalogTupleInsert(rel, tuple);
 	heap_freetuple(tuple);
 	table_close(rel, NoLock);

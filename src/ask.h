@@ -13,29 +13,6 @@
 #include "rowset.h"
 #include "utils/jsonb.h"
 
-/* Column numbers of delete_guard.request */
-#define Anum_request_request_id 1
-#define Anum_request_event_id 2
-#define Anum_request_requested_at 3
-#define Anum_request_expires_at 4
-#define Anum_request_requester 5
-#define Anum_request_requested_by 6
-#define Anum_request_requester_authn 7
-#define Anum_request_operation 8
-#define Anum_request_table_id 9
-#define Anum_request_table_name 10
-#define Anum_request_key_columns 11
-#define Anum_request_keys 12
-#define Anum_request_new_keys 13
-#define Anum_request_row_count 14
-#define Anum_request_digests 15
-#define Anum_request_fingerprint 16
-#define Anum_request_blast_radius 17
-#define Anum_request_reason 18
-#define Anum_request_action 19
-#define Anum_request_approvals_needed 20
-#define Natts_request 20
-
 extern void dg_request_values(const char *operation, Oid table_id,
 							  const DgRowSet *rows, int64 statement_rows,
 							  Jsonb *radius, const char *reason,

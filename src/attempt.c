@@ -4,10 +4,10 @@
  *	  store records of refused attempts
  *
  * Words.  A "record" is what a backend hands over (see record.c), read where it
- * lies in shared memory.  An image in it is a jsonb object, column name to value;
- * the numbers of event and request are filled in here.  A "batch" is what is
- * stored in one transaction.  A "repeat" is an attempt made again within a
- * minute: it is counted on the event of the first.
+ * lies in shared memory; the numbers of event and request are filled in here.
+ * A "batch" is what is stored in one transaction: what waited when it began,
+ * and what has come until it ends.  A "repeat" is an attempt made again within
+ * a minute: it is counted on the event of the first.
  *
  * Rows go straight into the own tables and are found by their indexes, without
  * SQL: no setting, no trigger and no plan made for an empty table can come in
@@ -17,7 +17,7 @@
  * events or notes attempts.  Locks on the own tables are held to the end of
  * its transaction, as by ordinary inserts.
  *
- * May call: sql, record, number, ownrow, alert; the types of queue.
+ * May call: sql, record, number, ownrow, alert, desk.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,21 +44,20 @@
 /* An attempt made again within this time is a repeat */
 #define REPEAT_WINDOW_MS (60 * 1000)
 
-/* The parts of a record */
+/* After so long, what comes waits for the next batch */
+#define BATCH_MS 20
+
+/* A record, taken apart; the values point into it */
 typedef struct Record
 {
-	Jsonb	   *event;
+	Datum		event[Natts_event];
+	bool		event_null[Natts_event];
 	Jsonb	   *keys;			/* NULL if none */
-	Jsonb	   *request;		/* NULL if none is to be opened */
+	bool		asks;			/* is a request to be opened? */
+	Datum		request[Natts_request];
+	bool		request_null[Natts_request];
 	Datum		fingerprint;	/* bytea */
 } Record;
-
-/* A row to be inserted */
-typedef struct OwnRow
-{
-	Datum	   *values;
-	bool	   *isnull;
-} OwnRow;
 
 /* An event that further attempts of this batch are counted on */
 typedef struct Repeats
@@ -71,54 +70,73 @@ typedef struct Repeats
 typedef struct Batch
 {
 	DgQueueItem *items;
-	Record	   *records;
-	int			nitems;
+	Record	  **records;		/* one for each item stored so far */
+	int			nrecords;
 	Repeats    *repeats;
 	int			nrepeats;
+	TimestampTz begun;
 	TimestampTz now;
+
+	/* opened when they are needed first */
+	DgOwnTable	event;
+	DgOwnTable	event_rows;
+	DgOwnTable	request;
+	DgOwnTable	attempt;
 } Batch;
 
-static void store_records(Batch *batch);
+static const DgOwnTable *opened(DgOwnTable *table, const char *name);
+static void close_tables(Batch *batch);
+static void store_records(Batch *batch, int nrecords);
 static void raise_alerts(Batch *batch);
-static void find_parts(const DgQueueItem *item, Record *record);
-static void store_record(Batch *batch, int index);
-static int64 find_open_request(const Record *record, TimestampTz now);
+static Record *take_apart(Batch *batch, const DgQueueItem *item);
+static void store_record(Batch *batch, Record *record, DgQueueItem *item);
+static int64 find_open_request(Batch *batch, const Record *record);
 static bool is_closed(int64 request_id, const Record *record, TimestampTz now);
 static bool same_radius(const Record *record, Datum radius, bool isnull);
 static bool approver_named_since(Oid table_id, TimestampTz since);
-static bool count_if_repeat(Batch *batch, int index, int64 open_request);
-static bool event_exists(int64 event_id);
+static bool count_if_repeat(Batch *batch, const Record *record, DgReceipt *receipt,
+							int64 open_request);
+static bool event_exists(Batch *batch, int64 event_id);
 static void add_repeat(Batch *batch, int64 event_id);
 static void store_repeats(Batch *batch);
 static void tell_repeats(Batch *batch, int64 event_id, int32 repeats);
-static void insert_keys(Jsonb *keys, const DgReceipt *ids);
-static void note_attempt(const Record *record, const DgReceipt *ids,
-						 TimestampTz now);
-static OwnRow own_row(Relation rel);
-static void own_row_set(Relation rel, OwnRow *row, const char *column, Datum value);
+static void insert_event(Batch *batch, Record *record, const DgReceipt *ids);
+static void insert_keys(Batch *batch, Jsonb *keys, const DgReceipt *ids);
+static void insert_request(Batch *batch, Record *record, const DgReceipt *ids);
+static void note_attempt(Batch *batch, const Record *record, const DgReceipt *ids);
+static void set_ids(Datum *values, bool *isnull, int event_column, int request_column,
+					const DgReceipt *ids);
 
 /*
- * Store records and fill in their receipts, in this transaction.  With alerts,
- * raise one for each new event; they come last, as what they write to the
- * server log cannot be rolled back.
+ * Store records in this transaction, and fill in their receipts.  What comes
+ * meanwhile is taken too, up to max in all, and counted in *nitems: a flush
+ * costs more than to store a record, and so it is shared.  With alerts, raise one
+ * for each new event; they come last, as what they write to the server log
+ * cannot be rolled back.
  */
 void
-dg_attempt_store(DgQueueItem *items, int nitems, bool alerts)
+dg_attempt_store(DgQueueItem *items, int *nitems, int max, bool alerts)
 {
 	Batch		batch = {0};
 	DgRoleState saved;
 
 	batch.items = items;
-	batch.nitems = nitems;
-	batch.now = GetCurrentTimestamp();
-	batch.records = palloc(nitems * sizeof(Record));
-	batch.repeats = palloc(nitems * sizeof(Repeats));
+	batch.begun = GetCurrentTimestamp();
+	batch.records = palloc(max * sizeof(Record *));
+	batch.repeats = palloc(max * sizeof(Repeats));
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	dg_act_as(dg_own_owner(), &saved);
-	store_records(&batch);
+	while (batch.nrecords < *nitems)
+	{
+		store_records(&batch, *nitems);
+		if (!TimestampDifferenceExceeds(batch.begun, batch.now, BATCH_MS))
+			dg_queue_take(items, nitems, max);
+	}
+	store_repeats(&batch);
 	if (alerts)
 		raise_alerts(&batch);
+	close_tables(&batch);
 	dg_act_back(&saved);
 	PopActiveSnapshot();
 }
@@ -151,48 +169,77 @@ dg_attempt_forget_old(void)
 	PopActiveSnapshot();
 }
 
-/* Store all records of a batch, each seeing what those before it have stored */
-static void
-store_records(Batch *batch)
+/* A table to insert into */
+static const DgOwnTable *
+opened(DgOwnTable *table, const char *name)
 {
-	for (int i = 0; i < batch->nitems; i++)
-		find_parts(&batch->items[i], &batch->records[i]);
-	for (int i = 0; i < batch->nitems; i++)
+	if (table->rel == NULL)
+		*table = dg_ownrow_open(name);
+	return table;
+}
+
+/* Close what was opened */
+static void
+close_tables(Batch *batch)
+{
+	dg_ownrow_close(&batch->event);
+	dg_ownrow_close(&batch->event_rows);
+	dg_ownrow_close(&batch->request);
+	dg_ownrow_close(&batch->attempt);
+}
+
+/*
+ * Store the records of a batch up to this number of them, each seeing what those
+ * before it have stored.
+ */
+static void
+store_records(Batch *batch, int nrecords)
+{
+	batch->now = GetCurrentTimestamp();
+	while (batch->nrecords < nrecords)
 	{
-		store_record(batch, i);
+		DgQueueItem *item = &batch->items[batch->nrecords];
+		Record	   *record = take_apart(batch, item);
+
+		batch->records[batch->nrecords++] = record;
+		store_record(batch, record, item);
 		CommandCounterIncrement();
 	}
-	store_repeats(batch);
 }
 
 /* Raise the alerts for the new events of a batch */
 static void
 raise_alerts(Batch *batch)
 {
-	for (int i = 0; i < batch->nitems; i++)
+	for (int i = 0; i < batch->nrecords; i++)
 	{
-		DgQueueItem *item = &batch->items[i];
-
-		if (!item->repeat)
-			dg_alert_raise(batch->records[i].event, item->receipt.event_id,
-						   item->receipt.request_id);
+		if (!batch->items[i].repeat)
+			dg_alert_raise(batch->records[i]->event, batch->records[i]->event_null);
 	}
 }
 
-/* Find the parts of a record; they stay where they are */
-static void
-find_parts(const DgQueueItem *item, Record *record)
+/* Take a record apart; what is in it stays where it is */
+static Record *
+take_apart(Batch *batch, const DgQueueItem *item)
 {
 	const DgRecord *whole = item->data;
+	Record	   *record = palloc(sizeof(Record));
+	DgPackedRow *request;
 
 	if (whole == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the record of an attempt was withdrawn")));
-	record->event = dg_record_part(whole, DG_RECORD_EVENT);
+	dg_ownrow_unpack(opened(&batch->event, "event")->rel, dg_record_part(whole, DG_RECORD_EVENT),
+					 record->event, record->event_null);
+	request = dg_record_part(whole, DG_RECORD_REQUEST);
+	record->asks = request != NULL;
+	if (record->asks)
+		dg_ownrow_unpack(opened(&batch->request, "request")->rel, request,
+						 record->request, record->request_null);
 	record->keys = dg_record_part(whole, DG_RECORD_KEYS);
-	record->request = dg_record_part(whole, DG_RECORD_REQUEST);
 	record->fingerprint = PointerGetDatum(dg_record_part(whole, DG_RECORD_FINGERPRINT));
+	return record;
 }
 
 /*
@@ -200,21 +247,19 @@ find_parts(const DgQueueItem *item, Record *record)
  * its receipt.
  */
 static void
-store_record(Batch *batch, int index)
+store_record(Batch *batch, Record *record, DgQueueItem *item)
 {
-	const Record *record = &batch->records[index];
-	DgQueueItem *item = &batch->items[index];
 	bool		open_new = false;
 	int64		request_id = 0;
 
 	item->receipt.status = DG_RECEIPT_STORED;
 	item->receipt.repeats = 0;
-	if (record->request != NULL)
+	if (record->asks)
 	{
-		request_id = find_open_request(record, batch->now);
+		request_id = find_open_request(batch, record);
 		open_new = request_id == 0;
 	}
-	item->repeat = !open_new && count_if_repeat(batch, index, request_id);
+	item->repeat = !open_new && count_if_repeat(batch, record, &item->receipt, request_id);
 	if (item->repeat)
 		return;
 
@@ -222,13 +267,12 @@ store_record(Batch *batch, int index)
 		request_id = dg_number_request();
 	item->receipt.event_id = dg_number_event();
 	item->receipt.request_id = request_id;
-	dg_ownrow_insert_image("event", record->event, item->receipt.event_id, request_id);
+	insert_event(batch, record, &item->receipt);
 	if (record->keys != NULL)
-		insert_keys(record->keys, &item->receipt);
+		insert_keys(batch, record->keys, &item->receipt);
 	if (open_new)
-		dg_ownrow_insert_image("request", record->request,
-							   item->receipt.event_id, request_id);
-	note_attempt(record, &item->receipt, batch->now);
+		insert_request(batch, record, &item->receipt);
+	note_attempt(batch, record, &item->receipt);
 }
 
 /*
@@ -238,9 +282,9 @@ store_record(Batch *batch, int index)
  * so that everybody who may approve now may approve it.
  */
 static int64
-find_open_request(const Record *record, TimestampTz now)
+find_open_request(Batch *batch, const Record *record)
 {
-	Relation	rel = table_open(dg_own_relation("request"), AccessShareLock);
+	Relation	rel = opened(&batch->request, "request")->rel;
 	SysScanDesc scan = dg_ownrow_lookup(rel, "request_fingerprint", "fingerprint",
 										F_BYTEAEQ, record->fingerprint);
 	int64		found = 0;
@@ -257,14 +301,13 @@ find_open_request(const Record *record, TimestampTz now)
 															  &isnull));
 		Datum		radius = dg_ownrow_get(rel, tuple, "blast_radius", &isnull);
 
-		if (id > found && DatumGetTimestampTz(expires_at) > now &&
+		if (id > found && DatumGetTimestampTz(expires_at) > batch->now &&
 			same_radius(record, radius, isnull) &&
-			!is_closed(id, record, now) &&
+			!is_closed(id, record, batch->now) &&
 			!approver_named_since(table_id, DatumGetTimestampTz(requested_at)))
 			found = id;
 	}
 	systable_endscan(scan);
-	table_close(rel, NoLock);
 	return found;
 }
 
@@ -272,15 +315,15 @@ find_open_request(const Record *record, TimestampTz now)
 static bool
 same_radius(const Record *record, Datum radius, bool isnull)
 {
-	JsonbValue	buffer;
-	JsonbValue *now = dg_ownrow_member(record->request, "blast_radius", &buffer);
+	bool		none_now = record->request_null[Anum_request_blast_radius - 1];
+	Jsonb	   *now;
 	Jsonb	   *then;
 
-	if (isnull)
-		return now == NULL || now->type == jbvNull;
+	if (isnull || none_now)
+		return isnull && none_now;
+	now = DatumGetJsonbP(record->request[Anum_request_blast_radius - 1]);
 	then = DatumGetJsonbP(radius);
-	return now != NULL && now->type == jbvBinary &&
-		compareJsonbContainers(now->val.binary.data, &then->root) == 0;
+	return compareJsonbContainers(&now->root, &then->root) == 0;
 }
 
 /*
@@ -350,15 +393,14 @@ is_closed(int64 request_id, const Record *record, TimestampTz now)
  * that is its receipt.
  */
 static bool
-count_if_repeat(Batch *batch, int index, int64 open_request)
+count_if_repeat(Batch *batch, const Record *record, DgReceipt *receipt,
+				int64 open_request)
 {
-	DgReceipt  *receipt = &batch->items[index].receipt;
 	TimestampTz since = TimestampTzPlusMilliseconds(batch->now,
 													-REPEAT_WINDOW_MS);
-	Relation	rel = table_open(dg_own_relation("attempt"), AccessShareLock);
+	Relation	rel = opened(&batch->attempt, "attempt")->rel;
 	SysScanDesc scan = dg_ownrow_lookup(rel, "attempt_fingerprint", "fingerprint",
-										F_BYTEAEQ,
-										batch->records[index].fingerprint);
+										F_BYTEAEQ, record->fingerprint);
 	HeapTuple	tuple;
 
 	receipt->event_id = receipt->request_id = 0;
@@ -374,14 +416,13 @@ count_if_repeat(Batch *batch, int index, int64 open_request)
 		if (event_id > receipt->event_id &&
 			DatumGetTimestampTz(occurred_at) > since &&
 			(open_request == 0 || open_request == request) &&
-			event_exists(event_id))
+			event_exists(batch, event_id))
 		{
 			receipt->event_id = event_id;
 			receipt->request_id = request;
 		}
 	}
 	systable_endscan(scan);
-	table_close(rel, NoLock);
 	if (receipt->event_id != 0)
 		add_repeat(batch, receipt->event_id);
 	return receipt->event_id != 0;
@@ -389,15 +430,14 @@ count_if_repeat(Batch *batch, int index, int64 open_request)
 
 /* Is this event there, or has it been purged? */
 static bool
-event_exists(int64 event_id)
+event_exists(Batch *batch, int64 event_id)
 {
-	Relation	rel = table_open(dg_own_relation("event"), AccessShareLock);
+	Relation	rel = opened(&batch->event, "event")->rel;
 	SysScanDesc scan = dg_ownrow_lookup(rel, "event_pkey", "event_id", F_INT8EQ,
 										Int64GetDatum(event_id));
 	bool		exists = HeapTupleIsValid(systable_getnext(scan));
 
 	systable_endscan(scan);
-	table_close(rel, NoLock);
 	return exists;
 }
 
@@ -422,8 +462,8 @@ add_repeat(Batch *batch, int64 event_id)
 static void
 store_repeats(Batch *batch)
 {
-	Relation	rel = table_open(dg_own_relation("event"), RowExclusiveLock);
-	int			column = dg_ownrow_column_number(rel, "repeats");
+	Relation	rel = opened(&batch->event, "event")->rel;
+	int			column = Anum_event_repeats;
 
 	for (int i = 0; i < batch->nrepeats; i++)
 	{
@@ -445,69 +485,77 @@ store_repeats(Batch *batch)
 		isnull = false;
 		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1,
 										  &column, &repeats, &isnull);
-		CatalogTupleUpdate(rel, &tuple->t_self, tuple);
+		CatalogTupleUpdateWithInfo(rel, &tuple->t_self, tuple, batch->event.indexes);
 		systable_endscan(scan);
 	}
-	table_close(rel, NoLock);
 }
 
 /* Put into the receipts of the repeats of an event how many there are */
 static void
 tell_repeats(Batch *batch, int64 event_id, int32 repeats)
 {
-	for (int i = 0; i < batch->nitems; i++)
+	for (int i = 0; i < batch->nrecords; i++)
 	{
 		if (batch->items[i].repeat && batch->items[i].receipt.event_id == event_id)
 			batch->items[i].receipt.repeats = repeats;
 	}
 }
 
+/* Insert the event under its numbers */
+static void
+insert_event(Batch *batch, Record *record, const DgReceipt *ids)
+{
+	set_ids(record->event, record->event_null, Anum_event_event_id, Anum_event_request_id, ids);
+	dg_ownrow_insert(opened(&batch->event, "event"), record->event, record->event_null,
+					 Natts_event);
+}
+
 /* Insert the keys of an event's rows */
 static void
-insert_keys(Jsonb *keys, const DgReceipt *ids)
+insert_keys(Batch *batch, Jsonb *keys, const DgReceipt *ids)
 {
-	Relation	rel = table_open(dg_own_relation("event_rows"), RowExclusiveLock);
-	OwnRow		row = own_row(rel);
+	Datum		values[Natts_event_rows] = {0};
+	bool		isnull[Natts_event_rows] = {0};
 
-	dg_ownrow_set_ids(rel, ids->event_id, ids->request_id, row.values, row.isnull);
-	own_row_set(rel, &row, "part", Int16GetDatum(0));
-	own_row_set(rel, &row, "first_row", Int64GetDatum(1));
-	own_row_set(rel, &row, "keys", JsonbPGetDatum(keys));
-	dg_ownrow_insert(rel, row.values, row.isnull);
-	table_close(rel, NoLock);
+	values[Anum_event_rows_event_id - 1] = Int64GetDatum(ids->event_id);
+	values[Anum_event_rows_part - 1] = Int16GetDatum(0);
+	values[Anum_event_rows_first_row - 1] = Int64GetDatum(1);
+	values[Anum_event_rows_keys - 1] = JsonbPGetDatum(keys);
+	isnull[Anum_event_rows_images - 1] = true;
+	isnull[Anum_event_rows_apart - 1] = true;
+	dg_ownrow_insert(opened(&batch->event_rows, "event_rows"), values, isnull, Natts_event_rows);
+}
+
+/* Insert the request that an attempt opens */
+static void
+insert_request(Batch *batch, Record *record, const DgReceipt *ids)
+{
+	set_ids(record->request, record->request_null, Anum_request_event_id,
+			Anum_request_request_id, ids);
+	dg_ownrow_insert(opened(&batch->request, "request"), record->request, record->request_null,
+					 Natts_request);
 }
 
 /* Note the attempt, so that it is known when it is made again */
 static void
-note_attempt(const Record *record, const DgReceipt *ids, TimestampTz now)
+note_attempt(Batch *batch, const Record *record, const DgReceipt *ids)
 {
-	Relation	rel = table_open(dg_own_relation("attempt"), RowExclusiveLock);
-	OwnRow		row = own_row(rel);
+	Datum		values[Natts_attempt];
+	bool		isnull[Natts_attempt] = {0};
 
-	dg_ownrow_set_ids(rel, ids->event_id, ids->request_id, row.values, row.isnull);
-	own_row_set(rel, &row, "fingerprint", record->fingerprint);
-	own_row_set(rel, &row, "occurred_at", TimestampTzGetDatum(now));
-	dg_ownrow_insert(rel, row.values, row.isnull);
-	table_close(rel, NoLock);
+	set_ids(values, isnull, Anum_attempt_event_id, Anum_attempt_request_id, ids);
+	values[Anum_attempt_fingerprint - 1] = record->fingerprint;
+	values[Anum_attempt_occurred_at - 1] = TimestampTzGetDatum(batch->now);
+	dg_ownrow_insert(opened(&batch->attempt, "attempt"), values, isnull, Natts_attempt);
 }
 
-/* An empty row of a table, in the current context */
-static OwnRow
-own_row(Relation rel)
-{
-	int			natts = RelationGetDescr(rel)->natts;
-	OwnRow		row = {palloc0(natts * sizeof(Datum)), palloc(natts * sizeof(bool))};
-
-	memset(row.isnull, true, natts * sizeof(bool));
-	return row;
-}
-
-/* Set a column */
+/* Set the numbers of event and request (0 is null) in a row */
 static void
-own_row_set(Relation rel, OwnRow *row, const char *column, Datum value)
+set_ids(Datum *values, bool *isnull, int event_column, int request_column,
+		const DgReceipt *ids)
 {
-	AttrNumber	number = dg_ownrow_column_number(rel, column);
-
-	row->values[number - 1] = value;
-	row->isnull[number - 1] = false;
+	values[event_column - 1] = Int64GetDatum(ids->event_id);
+	isnull[event_column - 1] = false;
+	values[request_column - 1] = Int64GetDatum(ids->request_id);
+	isnull[request_column - 1] = ids->request_id == 0;
 }

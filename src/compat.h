@@ -84,6 +84,13 @@
 #define DG_PARSE_TYPE(name, typid, typmod) parseTypeString(name, typid, typmod, true)
 #endif
 
+/* A hash of the number and types of columns: 17 has another name for it */
+#if PG_VERSION_NUM >= 170000
+#define dg_hash_row_type(desc) hashRowType(desc)
+#else
+#define dg_hash_row_type(desc) hashTupleDesc(desc)
+#endif
+
 /* A tuple descriptor that was made column by column is complete: 19 asks */
 #if PG_VERSION_NUM >= 190000
 #define dg_tupledesc_finish(desc) TupleDescFinalize(desc)

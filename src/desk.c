@@ -72,31 +72,34 @@ dg_queue_ready(void)
 }
 
 /*
- * Take the records that wait for this recorder.  Each has to be answered.  One
- * that is withdrawn at this very moment may come without data.
+ * Take the records that wait for this recorder, behind the *nitems that are
+ * there already, and count them in; max in all.  Each has to be answered.  One
+ * that is withdrawn at this very moment may come without data.  So may those not
+ * reached if this raises an error, as for want of memory.
  */
-int
-dg_queue_take(DgQueueItem *items, int max)
+void
+dg_queue_take(DgQueueItem *items, int *nitems, int max)
 {
-	int			n = 0;
+	int			first = *nitems;
 
 	LWLockAcquire(&dg_queue->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < DG_QUEUE_SLOTS && n < max; i++)
+	for (int i = 0; i < DG_QUEUE_SLOTS && *nitems < max; i++)
 	{
 		DgQueueSlot *slot = &dg_queue->slots[i];
+		DgQueueItem *item = &items[*nitems];
 
 		if (slot->state != DG_SLOT_FILLED || slot->dboid != my_desk->dboid)
 			continue;
 		slot->state = DG_SLOT_TAKEN;
-		memset(&items[n], 0, sizeof(DgQueueItem));
-		items[n].slot = i;
-		items[n++].length = slot->length;
+		memset(item, 0, sizeof(DgQueueItem));
+		item->slot = i;
+		item->length = slot->length;
+		(*nitems)++;
 	}
 	LWLockRelease(&dg_queue->lock);
 
-	for (int i = 0; i < n; i++)
+	for (int i = first; i < *nitems; i++)
 		find_data(&items[i]);
-	return n;
 }
 
 /* Point a taken item at its bytes; that part of its slot does not change */
@@ -163,7 +166,6 @@ answer_slot(DgQueueSlot *slot, const DgReceipt *receipt)
 	slot->event_id = receipt->event_id;
 	slot->request_id = receipt->request_id;
 	slot->repeats = receipt->repeats;
-	slot->wal = receipt->wal;
 	slot->state = DG_SLOT_ANSWERED;
 	return slot->owner;
 }

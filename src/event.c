@@ -4,8 +4,8 @@
  *	  the audit event: who, what, when, with what outcome
  *
  * An event has one form in memory, the values of a row of delete_guard.event.
- * The journal inserts them; a refused attempt encodes them as jsonb, with the
- * same encoder as every other row image, and the recorder reads them back.
+ * The journal inserts them; those of a refused attempt go to the recorder as a
+ * packed row (see ownrow.c), or, as JSON, to the server log.
  *
  * A "part" describes the rows of one table in an event: table, effect, the
  * key's columns, and each column's number and type as of then, so that rows
@@ -58,19 +58,7 @@ typedef struct DgKnownPart
 	Jsonb	   *part;
 } DgKnownPart;
 
-/* Encoders for rows of own tables */
-typedef struct DgOwnImager
-{
-	Oid			relid;			/* invalid: to be made */
-	DgImager   *imager;			/* in a context of its own below TopMemoryContext */
-} DgOwnImager;
-
-static DgOwnImager own_imagers[2];
-static bool own_callback_registered = false;
-
-static DgImager *own_imager(const char *own_table);
 static TupleDesc by_number(TupleDesc desc);
-static void forget_own_imagers(Datum arg, Oid relid);
 static void set_text(Datum *values, bool *isnull, int attnum, const char *text);
 static void fill_session(Datum *values, bool *isnull);
 static char *statement_text(void);
@@ -350,57 +338,28 @@ append_set_to(StringInfo buf, Relation rel, const DgReference *ref, const Bitmap
 }
 
 /*
- * Values of a row of one of delete_guard's own tables as jsonb, in the current
- * context.
+ * A row that this process packed, as jsonb in the current context; NULL if its
+ * table has other columns by now.  Takes no lock.
  */
 Jsonb *
-dg_own_row_encode(const char *own_table, const Datum *values, const bool *isnull)
+dg_event_packed_row_jsonb(const DgPackedRow *row)
 {
-	DgImager   *imager = own_imager(own_table);
-	int			pin = dg_imager_pin_settings(imager);
+	Datum	   *values;
+	bool	   *isnull;
+	TupleDesc	desc = dg_ownrow_unpack_own(row, &values, &isnull);
+	DgImager   *imager;
 	bytea	   *apart = NULL;
-	Jsonb	   *result = dg_imager_encode_values(imager, values, isnull, &apart);
+	Jsonb	   *result;
+	int			pin;
 
+	if (desc == NULL)
+		return NULL;
+	imager = dg_imager_create(by_number(desc), NULL, 0, CurrentMemoryContext);
+	pin = dg_imager_pin_settings(imager);
+	result = dg_imager_encode_values(imager, values, isnull, &apart);
 	dg_imager_unpin_settings(pin);
+	dg_imager_free(imager);
 	return result;
-}
-
-/*
- * The encoder of one of the own tables, which are few; kept until the catalogs
- * say that it is another table, or has other columns.
- */
-static DgImager *
-own_imager(const char *own_table)
-{
-	Oid			relid = dg_own_relation(own_table);
-	DgOwnImager *mine = NULL;
-	Relation	rel;
-	TupleDesc	desc;
-
-	for (int i = 0; i < lengthof(own_imagers) && mine == NULL; i++)
-	{
-		if (own_imagers[i].relid == relid)
-			return own_imagers[i].imager;
-		if (!OidIsValid(own_imagers[i].relid))
-			mine = &own_imagers[i];
-	}
-	if (!own_callback_registered)
-		CacheRegisterRelcacheCallback(forget_own_imagers, (Datum) 0);
-	own_callback_registered = true;
-	/* should not happen */
-	if (mine == NULL)
-		elog(ERROR, "too many tables are encoded");
-	if (mine->imager)
-		dg_imager_free(mine->imager);
-	mine->imager = NULL;
-
-	rel = table_open(relid, AccessShareLock);
-	desc = by_number(RelationGetDescr(rel));
-	mine->imager = dg_imager_create(desc, NULL, 0, TopMemoryContext);
-	mine->relid = relid;
-	FreeTupleDesc(desc);
-	table_close(rel, AccessShareLock);
-	return mine->imager;
 }
 
 /*
@@ -420,24 +379,4 @@ by_number(TupleDesc desc)
 			att->atttypid = OIDOID;
 	}
 	return result;
-}
-
-/* Relcache callback: the encoder is made anew at its next use */
-static void
-forget_own_imagers(Datum arg, Oid relid)
-{
-	for (int i = 0; i < lengthof(own_imagers); i++)
-	{
-		if (!OidIsValid(relid) || own_imagers[i].relid == relid)
-			own_imagers[i].relid = InvalidOid;
-	}
-}
-
-/*
- * Values of an event row as jsonb.
- */
-Jsonb *
-dg_event_encode(const Datum *values, const bool *isnull)
-{
-	return dg_own_row_encode("event", values, isnull);
 }

@@ -51,8 +51,6 @@
 /* Images that stand in the event's own tuple: bytes, with what else is large there */
 #define DG_INLINE_BYTES 1200
 
-#define Natts_event_rows 6
-
 struct DgRowWriter
 {
 	MemoryContext context;
@@ -99,15 +97,12 @@ dg_journal_event(int64 event_id, const DgEvent *event, bool alert)
 	dg_event_values(event, values, isnull);
 	values[Anum_event_event_id - 1] = Int64GetDatum(event_id);
 	isnull[Anum_event_event_id - 1] = false;
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
+	tuple = dg_ownrow_form(rel, values, isnull, Natts_event);
 	CatalogTupleInsert(rel, tuple);
 	heap_freetuple(tuple);
 	table_close(rel, NoLock);
 	if (alert || dg_alert_is_due(event->operation, event->outcome))
-	{
-		isnull[Anum_event_images - 1] = true;	/* no part of an alert */
-		dg_alert_raise(dg_event_encode(values, isnull), event_id, event->request_id);
-	}
+		dg_alert_raise(values, isnull);
 }
 
 /*
@@ -237,15 +232,15 @@ pack_tuple(DgRowWriter *writer, bytea *apart)
 	Jsonb	   *array = dg_jsonb_array(writer->images, writer->nimages);
 	Jsonb	   *new_keys = pack_new_keys(writer);
 
-	values[0] = Int64GetDatum(writer->event_id);
-	values[1] = Int16GetDatum(writer->part);
-	values[2] = Int64GetDatum(writer->next_row);
-	values[3] = PointerGetDatum(new_keys);
-	isnull[3] = new_keys == NULL;
-	values[4] = PointerGetDatum(array);
-	values[5] = PointerGetDatum(apart);
-	isnull[5] = apart == NULL;
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
+	values[Anum_event_rows_event_id - 1] = Int64GetDatum(writer->event_id);
+	values[Anum_event_rows_part - 1] = Int16GetDatum(writer->part);
+	values[Anum_event_rows_first_row - 1] = Int64GetDatum(writer->next_row);
+	values[Anum_event_rows_keys - 1] = PointerGetDatum(new_keys);
+	isnull[Anum_event_rows_keys - 1] = new_keys == NULL;
+	values[Anum_event_rows_images - 1] = PointerGetDatum(array);
+	values[Anum_event_rows_apart - 1] = PointerGetDatum(apart);
+	isnull[Anum_event_rows_apart - 1] = apart == NULL;
+	tuple = dg_ownrow_form(rel, values, isnull, Natts_event_rows);
 	pfree(array);
 	MemoryContextSwitchTo(old);
 	table_close(rel, NoLock);

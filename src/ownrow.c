@@ -1,38 +1,55 @@
 /*-------------------------------------------------------------------------
  *
  * ownrow.c
- *	  rows of the own tables, without SQL: found by index, made from images
+ *	  rows of the own tables, without SQL: found by index, inserted, and packed
+ *	  for another process
  *
- * Words.  An "image" is a jsonb object, column name to value, of which a row
- * is made by the input functions of its columns' types.  "Ids" are the
- * numbers of an event and of a request (0 if none), which no image knows.
+ * Words.  A "packed" row is one chunk without pointers, a tuple and a number by
+ * which who unpacks it sees whether the table still has these columns.
  *
  * Nothing comes in between: no setting, no trigger, no plan.  Nor does
  * anything look after constraints, except NOT NULL here and unique indexes.
  *
  * Lifetime: a row's columns point into the tuple, which is valid until the
- * scan's next.  Locks are the caller's, or as by ordinary inserts.
+ * scan's next, or into the packed row.  Locks are the caller's, or as by
+ * ordinary inserts.
  *
- * May call: imageread, sql.
+ * May call: sql.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heaptoast.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_type.h"
-#include "imageread.h"
+#include "compat.h"
 #include "ownrow.h"
 #include "sql.h"
-#include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
-static Datum decode_value(Form_pg_attribute attr, JsonbValue *value);
+/* Columns of one of the own tables whose rows are packed */
+typedef struct OwnColumns
+{
+	Oid			relid;			/* invalid: to be read again */
+	uint32		shape;
+	TupleDesc	desc;			/* in TopMemoryContext */
+} OwnColumns;
+
+/* They are few; kept until the catalogs say that a table has others */
+static OwnColumns packed_tables[2];
+static bool callback_registered = false;
+
+static HeapTuple form(TupleDesc desc, const char *table, const Datum *values,
+					  const bool *isnull, int ncolumns);
+static const OwnColumns *columns_of(const char *table);
+static void forget_columns(Datum arg, Oid relid);
+static void unpack(TupleDesc desc, const DgPackedRow *row, Datum *values, bool *isnull);
 
 /*
  * Begin to look rows up by an index whose first column this is, on a snapshot
@@ -71,60 +88,58 @@ dg_ownrow_get(Relation rel, HeapTuple tuple, const char *column, bool *isnull)
 }
 
 /*
- * Insert the row of an own table that an image describes, under these ids.
- * What the image does not have is null, or zero for repeats.
+ * Open an own table to insert rows until dg_ownrow_close; the lock lasts until
+ * the transaction's end.
  */
-void
-dg_ownrow_insert_image(const char *table, const Jsonb *image, int64 event_id,
-					   int64 request_id)
+DgOwnTable
+dg_ownrow_open(const char *table)
 {
-	Relation	rel = table_open(dg_own_relation(table), RowExclusiveLock);
-	TupleDesc	desc = RelationGetDescr(rel);
-	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
-	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+	DgOwnTable	result;
 
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, i);
-		JsonbValue	buffer;
-		JsonbValue *value = NULL;
-
-		if (!attr->attisdropped)
-			value = dg_ownrow_member(image, NameStr(attr->attname), &buffer);
-		isnull[i] = value == NULL || value->type == jbvNull;
-		if (!isnull[i])
-			values[i] = decode_value(attr, value);
-		else if (strcmp(NameStr(attr->attname), "repeats") == 0)
-			isnull[i] = false;
-	}
-	dg_ownrow_set_ids(rel, event_id, request_id, values, isnull);
-	dg_ownrow_insert(rel, values, isnull);
-	table_close(rel, NoLock);
+	result.rel = table_open(dg_own_relation(table), RowExclusiveLock);
+	result.indexes = CatalogOpenIndexes(result.rel);
+	return result;
 }
 
-/* Fill in event_id, and request_id where the table has one (0 is null) */
+/* Close it, if it was opened */
 void
-dg_ownrow_set_ids(Relation rel, int64 event_id, int64 request_id,
-				  Datum *values, bool *isnull)
+dg_ownrow_close(DgOwnTable *table)
 {
-	int			column = dg_ownrow_column_number(rel, "event_id");
-
-	values[column - 1] = Int64GetDatum(event_id);
-	isnull[column - 1] = false;
-	column = get_attnum(RelationGetRelid(rel), "request_id");
-	if (column != InvalidAttrNumber)
-	{
-		values[column - 1] = Int64GetDatum(request_id);
-		isnull[column - 1] = request_id == 0;
-	}
+	if (table->rel == NULL)
+		return;
+	CatalogCloseIndexes(table->indexes);
+	table_close(table->rel, NoLock);
+	table->rel = NULL;
 }
 
-/* Insert a row into an own table; nobody else looks after its constraints */
-void
-dg_ownrow_insert(Relation rel, Datum *values, bool *isnull)
+/*
+ * Form a row of ncolumns columns.  Raises an error if the table has not as many.
+ */
+HeapTuple
+dg_ownrow_form(Relation rel, const Datum *values, const bool *isnull, int ncolumns)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	HeapTuple	tuple;
+	return form(RelationGetDescr(rel), RelationGetRelationName(rel), values, isnull, ncolumns);
+}
+
+static HeapTuple
+form(TupleDesc desc, const char *table, const Datum *values, const bool *isnull, int ncolumns)
+{
+	if (desc->natts != ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" of delete_guard has %d columns instead of %d", table,
+						desc->natts, ncolumns),
+				 errdetail("The library on disk and the extension in this database are of different versions, or somebody has altered the table."),
+				 errhint("If the library was updated, run ALTER EXTENSION delete_guard UPDATE.")));
+	return heap_form_tuple(desc, unconstify(Datum *, values), unconstify(bool *, isnull));
+}
+
+/* Insert a row of ncolumns columns; nobody else looks after its constraints */
+void
+dg_ownrow_insert(const DgOwnTable *table, const Datum *values, const bool *isnull, int ncolumns)
+{
+	TupleDesc	desc = RelationGetDescr(table->rel);
+	HeapTuple	tuple = dg_ownrow_form(table->rel, values, isnull, ncolumns);
 
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -135,30 +150,123 @@ dg_ownrow_insert(Relation rel, Datum *values, bool *isnull)
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("column \"%s\" of \"%s\" is missing in the record of an attempt",
 							NameStr(attr->attname),
-							RelationGetRelationName(rel))));
+							RelationGetRelationName(table->rel))));
 	}
-	tuple = heap_form_tuple(desc, values, isnull);
-	CatalogTupleInsert(rel, tuple);
+	CatalogTupleInsertWithInfo(table->rel, tuple, table->indexes);
 	heap_freetuple(tuple);
 }
 
-/* A value of an image as a value of its column; it is not null */
-static Datum
-decode_value(Form_pg_attribute attr, JsonbValue *value)
+/*
+ * Pack a row of ncolumns columns; table is a string constant.  In the current
+ * context.  Locks the table for a moment if its columns are not known yet.
+ */
+DgPackedRow *
+dg_ownrow_pack(const char *table, const Datum *values, const bool *isnull, int ncolumns)
 {
-	Oid			input;
-	Oid			ioparam;
+	const OwnColumns *columns = columns_of(table);
+	HeapTuple	tuple = form(columns->desc, table, values, isnull, ncolumns);
+	DgPackedRow *row;
 
-	if (attr->atttypid == JSONBOID)
-		return JsonbPGetDatum(JsonbValueToJsonb(value));
-	getTypeInputInfo(attr->atttypid, &input, &ioparam);
-	return OidInputFunctionCall(input, dg_image_value_text(value), ioparam,
-								attr->atttypmod);
+	if (HeapTupleHasExternal(tuple))
+		tuple = toast_flatten_tuple(tuple, columns->desc);
+	row = palloc(offsetof(DgPackedRow, tuple) + tuple->t_len);
+	SET_VARSIZE(row, offsetof(DgPackedRow, tuple) + tuple->t_len);
+	row->shape = columns->shape;
+	memcpy(row->tuple, tuple->t_data, tuple->t_len);
+	heap_freetuple(tuple);
+	return row;
 }
 
-/* The value under a key, NULL if there is none; valid as long as *buffer */
-JsonbValue *
-dg_ownrow_member(const Jsonb *object, const char *key, JsonbValue *buffer)
+/*
+ * The values of a packed row, which point into it.  Raises an error if the
+ * table has other columns now.
+ */
+void
+dg_ownrow_unpack(Relation rel, const DgPackedRow *row, Datum *values, bool *isnull)
 {
-	return dg_image_member((JsonbContainer *) &object->root, key, buffer);
+	if (row->shape != dg_hash_row_type(RelationGetDescr(rel)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" was changed after the record of an attempt was made",
+						RelationGetRelationName(rel))));
+	unpack(RelationGetDescr(rel), row, values, isnull);
+}
+
+/*
+ * The same in the process that packed it, without a lock on the table; the
+ * arrays are in the current context.  Returns the columns of then, valid until the
+ * next row is packed, or NULL if they are not known any more.
+ */
+TupleDesc
+dg_ownrow_unpack_own(const DgPackedRow *row, Datum **values, bool **isnull)
+{
+	for (int i = 0; i < lengthof(packed_tables); i++)
+	{
+		TupleDesc	desc = packed_tables[i].desc;
+
+		if (desc == NULL || packed_tables[i].shape != row->shape)
+			continue;
+		*values = palloc(desc->natts * sizeof(Datum));
+		*isnull = palloc(desc->natts * sizeof(bool));
+		unpack(desc, row, *values, *isnull);
+		return desc;
+	}
+	return NULL;
+}
+
+static void
+unpack(TupleDesc desc, const DgPackedRow *row, Datum *values, bool *isnull)
+{
+	HeapTupleData tuple = {0};
+
+	tuple.t_data = (HeapTupleHeader) unconstify(DgPackedRow *, row)->tuple;
+	tuple.t_len = VARSIZE(row) - offsetof(DgPackedRow, tuple);
+	heap_deform_tuple(&tuple, desc, values, isnull);
+}
+
+/* The columns of a table */
+static const OwnColumns *
+columns_of(const char *table)
+{
+	Oid			relid = dg_own_relation(table);
+	OwnColumns *mine = NULL;
+	MemoryContext old;
+	Relation	rel;
+
+	for (int i = 0; i < lengthof(packed_tables); i++)
+	{
+		if (packed_tables[i].relid == relid)
+			return &packed_tables[i];
+		if (!OidIsValid(packed_tables[i].relid))
+			mine = &packed_tables[i];
+	}
+	/* should not happen */
+	if (mine == NULL)
+		elog(ERROR, "rows of too many tables are packed");
+	if (!callback_registered)
+		CacheRegisterRelcacheCallback(forget_columns, (Datum) 0);
+	callback_registered = true;
+
+	rel = table_open(relid, AccessShareLock);
+	if (mine->desc)
+		FreeTupleDesc(mine->desc);
+	mine->desc = NULL;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	mine->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	MemoryContextSwitchTo(old);
+	mine->shape = dg_hash_row_type(mine->desc);
+	mine->relid = relid;
+	table_close(rel, AccessShareLock);
+	return mine;
+}
+
+/* Relcache callback: the columns are read again at their next use */
+static void
+forget_columns(Datum arg, Oid relid)
+{
+	for (int i = 0; i < lengthof(packed_tables); i++)
+	{
+		if (!OidIsValid(relid) || packed_tables[i].relid == relid)
+			packed_tables[i].relid = InvalidOid;
+	}
 }

@@ -359,7 +359,6 @@ read_receipt(DgQueueSlot *slot, DgReceipt *receipt)
 	receipt->event_id = slot->event_id;
 	receipt->request_id = slot->request_id;
 	receipt->repeats = slot->repeats;
-	receipt->wal = slot->wal;
 	dg_queue_free_slot(slot);
 }
 

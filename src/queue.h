@@ -9,7 +9,6 @@
 #ifndef DELETE_GUARD_QUEUE_H
 #define DELETE_GUARD_QUEUE_H
 
-#include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "storage/dsm.h"
 
@@ -19,7 +18,7 @@
 /* What became of a record that was handed over */
 typedef enum DgReceiptStatus
 {
-	DG_RECEIPT_STORED,			/* committed */
+	DG_RECEIPT_STORED,			/* committed, and on disk */
 	DG_RECEIPT_TIMEOUT,			/* no acknowledgement within the deadline */
 	DG_RECEIPT_NO_WORKER,		/* the recorder could not be started */
 	DG_RECEIPT_FAILED			/* the recorder raised an error */
@@ -31,8 +30,6 @@ typedef struct DgReceipt
 	int64		event_id;		/* 0 unless stored */
 	int64		request_id;		/* 0 if none was opened or found */
 	uint32		repeats;		/* made before, since that event */
-	XLogRecPtr	wal;			/* on disk once WAL is flushed up to here;
-								 * invalid: it is */
 } DgReceipt;
 
 /* One record as the recorder sees it */
@@ -95,7 +92,7 @@ extern void dg_queue_ask_for_room(Oid dboid);
 /* the recorder; in desk.c */
 extern bool dg_queue_enter(Oid dboid, uint32 generation);
 extern void dg_queue_ready(void);
-extern int	dg_queue_take(DgQueueItem *items, int max);
+extern void dg_queue_take(DgQueueItem *items, int *nitems, int max);
 extern void dg_queue_answer(DgQueueItem *items, int nitems);
 extern bool dg_queue_leave(void);
 extern bool dg_queue_room_wanted(void);

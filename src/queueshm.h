@@ -41,7 +41,6 @@ typedef struct DgQueueSlot
 	int64		event_id;
 	int64		request_id;
 	uint32		repeats;
-	XLogRecPtr	wal;
 } DgQueueSlot;
 
 typedef enum DgDeskState

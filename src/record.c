@@ -4,25 +4,29 @@
  *	  record of a refused attempt, as bytes that go to another process
  *
  * A backend that refuses a statement puts all that is to be stored of it into
- * one record: its parts one behind the other, unchanged, so that neither side
- * spends time on taking apart what the other has put together.  It is read
- * where it lies.  Should it not be stored, it goes to the server log as JSON.
+ * one record: its parts one behind the other, rows packed as they are to be
+ * inserted, so that neither side spends time on taking apart what the other has
+ * put together.  It is read where it lies.  Should it not be stored, it goes to
+ * the server log as JSON.
  *
  * Lifetime: a record is one chunk and holds no pointer, so it can be copied.
  *
- * May call: PostgreSQL only.
+ * May call: ownrow, event.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "event.h"
 #include "record.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 static void append_part(StringInfo buf, const DgRecord *record, DgRecordPart part);
+static void append_jsonb(StringInfo buf, Jsonb *value);
+static void append_bytes(StringInfo buf, const bytea *value);
 
 /*
  * Make a record of parts, DG_RECORD_PARTS of them, in the current context.
@@ -62,8 +66,8 @@ dg_record_part(const DgRecord *record, DgRecordPart part)
 }
 
 /*
- * A record as a JSON object, in the current context.  Raises an error if that
- * would be longer than a string can be.
+ * A record as a JSON object, in the current context; in the process that made
+ * it.  Raises an error if that would be longer than a string can be.
  */
 char *
 dg_record_json(const DgRecord *record)
@@ -87,17 +91,41 @@ dg_record_json(const DgRecord *record)
 static void
 append_part(StringInfo buf, const DgRecord *record, DgRecordPart part)
 {
-	Jsonb	   *value = dg_record_part(record, part);
+	void	   *value = dg_record_part(record, part);
 
-	if (part == DG_RECORD_FINGERPRINT)
+	switch (part)
 	{
-		Size		length = VARSIZE(value) - VARHDRSZ;
-
-		appendStringInfoString(buf, "\"\\\\x");
-		enlargeStringInfo(buf, 2 * length);
-		buf->len += hex_encode(VARDATA(value), length, buf->data + buf->len);
-		appendStringInfoChar(buf, '"');
+		case DG_RECORD_EVENT:
+		case DG_RECORD_REQUEST:
+			append_jsonb(buf, dg_event_packed_row_jsonb(value));
+			break;
+		case DG_RECORD_KEYS:
+			append_jsonb(buf, value);
+			break;
+		case DG_RECORD_FINGERPRINT:
+			append_bytes(buf, value);
+			break;
 	}
-	else
+}
+
+/* Append a jsonb, or null */
+static void
+append_jsonb(StringInfo buf, Jsonb *value)
+{
+	if (value)
 		(void) JsonbToCString(buf, &value->root, VARSIZE(value));
+	else
+		appendStringInfoString(buf, "null");
+}
+
+/* Append bytes as a string, as bytea has them */
+static void
+append_bytes(StringInfo buf, const bytea *value)
+{
+	Size		length = VARSIZE(value) - VARHDRSZ;
+
+	appendStringInfoString(buf, "\"\\\\x");
+	enlargeStringInfo(buf, 2 * length);
+	buf->len += hex_encode(VARDATA(value), length, buf->data + buf->len);
+	appendStringInfoChar(buf, '"');
 }

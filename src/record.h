@@ -11,9 +11,9 @@
 /* What a record may hold, each a varlena */
 typedef enum DgRecordPart
 {
-	DG_RECORD_EVENT,			/* jsonb, image of a row of event */
+	DG_RECORD_EVENT,			/* packed row of event */
 	DG_RECORD_KEYS,				/* jsonb, array of the keys of the rows held */
-	DG_RECORD_REQUEST,			/* jsonb, image of a row of request */
+	DG_RECORD_REQUEST,			/* packed row of request */
 	DG_RECORD_FINGERPRINT		/* bytea, what makes two attempts the same */
 } DgRecordPart;
 

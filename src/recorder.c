@@ -14,8 +14,7 @@
  * and a record that is not acknowledged in time goes to the server log as a
  * whole, in one line.  Interrupts are held from hand-over to acknowledgement:
  * a cancel, statement_timeout or termination in between waits, at most for
- * delete_guard.record_timeout, and then for the flush of what is committed, which
- * is ours to do (see worker.c).
+ * delete_guard.record_timeout.
  *
  * Whoever makes the same attempt again and again is slowed down: each costs a
  * flush and a share of the CPU, which others need.  The pause comes when the
@@ -30,7 +29,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "compat.h"
 #include "guc.h"
 #include "miscadmin.h"
@@ -86,7 +84,6 @@ static bool see_to_worker(Delivery *delivery);
 static bool start_worker(Delivery *delivery, uint32 generation);
 static bool may_still_start(Delivery *delivery);
 static void give_up(Delivery *delivery);
-static void make_durable(Delivery *delivery);
 static void let_others_go_first(void);
 static bool wait_for_latch(Delivery *delivery, long limit);
 static long elapsed_ms(const Delivery *delivery);
@@ -113,8 +110,6 @@ dg_recorder_record(const DgRecord *record)
 	HOLD_INTERRUPTS();
 	if (!run_safely(deliver, &delivery) && delivery.slot >= 0)
 		(void) dg_queue_withdraw(delivery.slot, &delivery.receipt);
-	if (delivery.receipt.status == DG_RECEIPT_STORED && !run_safely(make_durable, &delivery))
-		delivery.receipt.status = DG_RECEIPT_FAILED;
 	if (delivery.receipt.status != DG_RECEIPT_STORED)
 		log_instead(&delivery);
 	RESUME_INTERRUPTS();
@@ -374,17 +369,6 @@ give_up(Delivery *delivery)
 	else if (delivery->receipt.status != DG_RECEIPT_NO_WORKER)
 		delivery->receipt.status = DG_RECEIPT_TIMEOUT;
 	delivery->slot = -1;
-}
-
-/*
- * Flush the transaction that the recorder has committed.  Like a commit's, this
- * flush has no deadline: nothing goes on in a server whose disk does not answer.
- */
-static void
-make_durable(Delivery *delivery)
-{
-	if (!XLogRecPtrIsInvalid(delivery->receipt.wal))
-		XLogFlush(delivery->receipt.wal);
 }
 
 /*

@@ -4,14 +4,11 @@
  *	  the recorder: stores records of refused attempts for one database
  *
  * Rules.  A record is acknowledged only when the transaction that holds it is
- * committed.  To flush it to disk is left to the backends that wait for it, before
- * they say anything to their clients: they share a flush where they can, and the
- * next batch is stored meanwhile.  The recorder flushes what nobody has when it has
- * nothing else to do, so that what others see by then outlasts a crash; and it waits
- * for each commit itself where standbys have to confirm it.  What waits when the
- * recorder looks is a "batch", stored in one transaction.  One bad record must not cost others: a batch that fails is
- * done again one by one.  Alerts must not cost a record either: they are left
- * out where they fail.  No wait for a lock outlasts the backends' patience.
+ * flushed to disk.  What waits when the recorder looks, and what comes while it
+ * stores that, is a "batch", stored in one transaction.  One bad record must not
+ * cost others: a batch that fails is done again one by one.  Alerts must not
+ * cost a record either: they are left out where they fail.  No wait for a lock
+ * outlasts the backends' patience.
  * Nothing that the owner of the database sets for it (ALTER DATABASE ... SET,
  * ALLOW_CONNECTIONS) may stop or soften the recording.
  *
@@ -28,7 +25,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "attempt.h"
 #include "compat.h"
 #include "guc.h"
@@ -37,7 +33,6 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "queue.h"
-#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tally.h"
@@ -62,7 +57,8 @@ typedef struct Job
 {
 	void		(*task) (const struct Job *job);
 	DgQueueItem *items;			/* for store_task */
-	int			nitems;
+	int		   *nitems;			/* grows by what comes meanwhile, up to max */
+	int			max;
 	bool		alerts;
 } Job;
 
@@ -100,9 +96,6 @@ static const struct
 /* Set while a transaction is being committed, for the signal handler */
 static volatile sig_atomic_t committing = false;
 
-/* Attempts are stored up to here, and perhaps not flushed; invalid: they are */
-static XLogRecPtr stored_upto = InvalidXLogRecPtr;
-
 /* Of the transaction that failed last */
 static int	last_sqlerrcode = 0;
 
@@ -121,18 +114,16 @@ static void handle_sigterm(SIGNAL_ARGS);
 static void force_settings(void);
 static void limit_lock_waits(void);
 static void serve(void);
-static void flush_stored(void);
 static void wait_for_work(TimestampTz idle_since);
-static void store_batch(DgQueueItem *items, int nitems);
+static void store_batch(DgQueueItem *items, int nitems, int max);
 static void store_one(DgQueueItem *item, bool alone);
 static void answer(DgQueueItem *items, int nitems);
 static void fail(DgQueueItem *items, int nitems);
 static bool in_transaction(const Job *job);
 static void commit(void);
 static void leave_flush_to_others(void);
-static bool store_items(DgQueueItem *items, int nitems, bool alerts);
+static bool store_items(DgQueueItem *items, int *nitems, int max, bool alerts);
 static void store_task(const Job *job);
-static bool standbys_confirm(void);
 static void sweep(void);
 static void sweep_task(const Job *job);
 static bool fold(void);
@@ -232,7 +223,7 @@ serve(void)
 	for (;;)
 	{
 		bool		ending = ShutdownRequestPending;
-		int			nitems;
+		int			nitems = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -241,10 +232,10 @@ serve(void)
 			ProcessConfigFile(PGC_SIGHUP);
 			limit_lock_waits();
 		}
-		nitems = dg_queue_take(items, lengthof(items));
+		dg_queue_take(items, &nitems, lengthof(items));
 		if (nitems > 0)
 		{
-			store_batch(items, nitems);
+			store_batch(items, nitems, lengthof(items));
 			idle_since = GetCurrentTimestamp();
 			if (TimestampDifferenceExceeds(last_sweep, idle_since, SWEEP_MS))
 			{
@@ -256,7 +247,6 @@ serve(void)
 			break;
 		if (nitems > 0)
 			continue;
-		flush_stored();
 		if (dg_queue_room_wanted() ||
 			TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
 									   LINGER_MS))
@@ -270,19 +260,6 @@ serve(void)
 			wait_for_work(idle_since);
 	}
 	(void) dg_queue_leave();
-}
-
-/*
- * Flush what has been stored, unless that has been done: a session that has not
- * come to it yet, or was stopped, must not keep an event that others have been
- * alerted to from the disk.
- */
-static void
-flush_stored(void)
-{
-	if (!XLogRecPtrIsInvalid(stored_upto))
-		XLogFlush(stored_upto);
-	stored_upto = InvalidXLogRecPtr;
 }
 
 /* Sleep until somebody calls, there may be events to fold, or it is time to go */
@@ -306,11 +283,11 @@ wait_for_work(TimestampTz idle_since)
  * one by one.  A lock that somebody holds on our tables would stop each.
  */
 static void
-store_batch(DgQueueItem *items, int nitems)
+store_batch(DgQueueItem *items, int nitems, int max)
 {
 	pgstat_report_activity(STATE_RUNNING, "storing refused attempts");
 	sweep_needed = true;
-	if (store_items(items, nitems, true))
+	if (store_items(items, &nitems, max, true))
 		answer(items, nitems);
 	else if (last_sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 		fail(items, nitems);
@@ -330,26 +307,25 @@ store_batch(DgQueueItem *items, int nitems)
 static void
 store_one(DgQueueItem *item, bool alone)
 {
-	if ((!alone && store_items(item, 1, true)) || store_items(item, 1, false))
+	int			one = 1;
+
+	if ((!alone && store_items(item, &one, 1, true)) || store_items(item, &one, 1, false))
 		answer(item, 1);
 	else
 		fail(item, 1);
 }
 
-/* Answer records; flush those that are stored and that nobody waits for any more */
+/* Answer records; tell the log of those that are stored and that nobody waits for any more */
 static void
 answer(DgQueueItem *items, int nitems)
 {
 	dg_queue_answer(items, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
-		if (!items[i].late || items[i].receipt.status != DG_RECEIPT_STORED)
-			continue;
-		if (!XLogRecPtrIsInvalid(items[i].receipt.wal))
-			XLogFlush(items[i].receipt.wal);
-		ereport(LOG,
-				(errmsg("an attempt that was logged as not stored is event " INT64_FORMAT " after all",
-						items[i].receipt.event_id)));
+		if (items[i].late && items[i].receipt.status == DG_RECEIPT_STORED)
+			ereport(LOG,
+					(errmsg("an attempt that was logged as not stored is event " INT64_FORMAT " after all",
+							items[i].receipt.event_id)));
 	}
 }
 
@@ -409,31 +385,17 @@ commit(void)
 
 /* Store records in one transaction.  Returns false if it failed. */
 static bool
-store_items(DgQueueItem *items, int nitems, bool alerts)
+store_items(DgQueueItem *items, int *nitems, int max, bool alerts)
 {
-	Job			job = {store_task, items, nitems, alerts};
+	Job			job = {store_task, items, nitems, max, alerts};
 
-	if (!in_transaction(&job))
-		return false;
-	for (int i = 0; i < nitems; i++)
-		items[i].receipt.wal = standbys_confirm() ? InvalidXLogRecPtr : XactLastCommitEnd;
-	stored_upto = XactLastCommitEnd;
-	return true;
+	return in_transaction(&job);
 }
 
 static void
 store_task(const Job *job)
 {
-	if (!standbys_confirm())
-		leave_flush_to_others();
-	dg_attempt_store(job->items, job->nitems, job->alerts);
-}
-
-/* Must standbys confirm a commit?  Settings change between transactions only. */
-static bool
-standbys_confirm(void)
-{
-	return SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
+	dg_attempt_store(job->items, job->nitems, job->max, job->alerts);
 }
 
 /* The commit of this transaction does not flush it to disk */
@@ -448,7 +410,7 @@ leave_flush_to_others(void)
 static void
 sweep(void)
 {
-	Job			job = {sweep_task, NULL, 0, false};
+	Job			job = {sweep_task};
 
 	last_sweep = GetCurrentTimestamp();
 	if (sweep_needed)
@@ -469,7 +431,7 @@ sweep_task(const Job *job)
 static bool
 fold(void)
 {
-	Job			job = {fold_task, NULL, 0, false};
+	Job			job = {fold_task};
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (last_fold != 0 && !TimestampDifferenceExceeds(last_fold, now, FOLD_MS))

@@ -87,5 +87,37 @@ unlike(slurp_file($node->logfile),
 	qr/attempt not stored/, 'none went to the server log');
 attempts('recorder terminated', 10, 50, 1);
 
+# What comes while the recorder stores an attempt shares its transaction, and so
+# its flush.
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE delete_guard.event IN SHARE MODE');
+my @sessions;
+foreach my $id (4001 .. 4003)
+{
+	push @sessions,
+	  IPC::Run::start(
+		[
+			'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+			"DELETE FROM arch WHERE id = $id"
+		],
+		'>', \my $out, '2>', \my $err);
+	ok( $node->poll_query_until(
+			'postgres',
+			"SELECT count(*) FILTER (WHERE wait_event_type = 'Extension' AND query LIKE 'DELETE%') = "
+			  . scalar(@sessions)
+			  . " AND bool_or(query = 'storing refused attempts' AND wait_event_type = 'Lock') FROM pg_stat_activity"
+		),
+		"attempt on $id waits, and the recorder has begun");
+}
+$holder->query_safe('COMMIT');
+$holder->quit;
+$_->finish foreach @sessions;
+is( $node->safe_psql(
+		'postgres',
+		"SELECT count(*), count(DISTINCT xmin::text) FROM delete_guard.event WHERE statement ~ '= 400[123]\$'"
+	),
+	'3|1',
+	'attempts that come meanwhile are stored in the same transaction');
+
 $node->stop;
 done_testing();
