@@ -11,12 +11,13 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "describe.h"
 #include "radius.h"
+
+/* Members of a line as JSON */
+#define LINE_MEMBERS 7
 
 /* One line of the radius */
 typedef struct DgRadiusLine
@@ -41,6 +42,11 @@ struct DgRadius
 };
 
 static DgRadiusLine *radius_line(DgRadius *radius, const DgReached *reached);
+static JsonbValue line_object(const DgRadiusLine *line);
+static JsonbValue cut_object(void);
+static void add_member(JsonbValue *object, const char *key, JsonbValue value);
+static JsonbValue string_value(const char *string);
+static JsonbValue number_value(int64 number);
 static int	radius_reached(void *arg, const DgReached *reached);
 
 /* The line for a reference at a level, added if new */
@@ -122,32 +128,78 @@ dg_radius_add(DgRadius *radius, DgDependents *dep, const DgKeys *keys)
 Jsonb *
 dg_radius_jsonb(const DgRadius *radius)
 {
-	StringInfoData buf;
+	JsonbValue	array = {.type = jbvArray};
+	JsonbValue *elements = palloc(sizeof(JsonbValue) * (list_length(radius->lines) + 1));
 	ListCell   *lc;
-	Jsonb	   *result;
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '[');
+	array.val.array.elems = elements;
 	foreach(lc, radius->lines)
-	{
-		DgRadiusLine *line = lfirst(lc);
-
-		appendStringInfoString(&buf, buf.len > 1 ? ",{\"table\":" : "{\"table\":");
-		escape_json(&buf, dg_qualified_name(line->referencing));
-		appendStringInfoString(&buf, ",\"columns\":");
-		escape_json(&buf, line->columns);
-		appendStringInfoString(&buf, ",\"reference\":");
-		escape_json(&buf, line->name);
-		appendStringInfo(&buf, ",\"kind\":\"%s\",\"effect\":\"%s\",\"depth\":%d,\"rows\":" INT64_FORMAT "}",
-						 dg_kind_name(line->kind), dg_effect_name(line->effect),
-						 line->depth, line->rows);
-	}
+		elements[array.val.array.nElems++] = line_object(lfirst(lc));
 	if (dg_walk_stopped(radius->walk))
-		appendStringInfo(&buf, "%s{\"cut\":true}", buf.len > 1 ? "," : "");
-	appendStringInfoChar(&buf, ']');
-	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
-	pfree(buf.data);
-	return result;
+		elements[array.val.array.nElems++] = cut_object();
+	return JsonbValueToJsonb(&array);
+}
+
+/* A line as an object; jsonb wants shorter keys first, and then in byte order */
+static JsonbValue
+line_object(const DgRadiusLine *line)
+{
+	JsonbValue	object = {.type = jbvObject};
+
+	object.val.object.pairs = palloc(sizeof(JsonbPair) * LINE_MEMBERS);
+	add_member(&object, "kind", string_value(dg_kind_name(line->kind)));
+	add_member(&object, "rows", number_value(line->rows));
+	add_member(&object, "depth", number_value(line->depth));
+	add_member(&object, "table", string_value(dg_qualified_name(line->referencing)));
+	add_member(&object, "effect", string_value(dg_effect_name(line->effect)));
+	add_member(&object, "columns", string_value(line->columns));
+	add_member(&object, "reference", string_value(line->name));
+	Assert(object.val.object.nPairs == LINE_MEMBERS);
+	return object;
+}
+
+/* The last element of a radius that is not complete */
+static JsonbValue
+cut_object(void)
+{
+	JsonbValue	object = {.type = jbvObject};
+	JsonbValue	yes = {.type = jbvBool};
+
+	yes.val.boolean = true;
+	object.val.object.pairs = palloc(sizeof(JsonbPair));
+	add_member(&object, "cut", yes);
+	return object;
+}
+
+/* Add a member to an object that has room for it; key is a string constant */
+static void
+add_member(JsonbValue *object, const char *key, JsonbValue value)
+{
+	JsonbPair  *pair = &object->val.object.pairs[object->val.object.nPairs];
+
+	pair->key = string_value(key);
+	pair->value = value;
+	pair->order = object->val.object.nPairs++;
+}
+
+/* Scalars */
+static JsonbValue
+string_value(const char *string)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = strlen(string);
+	return value;
+}
+
+static JsonbValue
+number_value(int64 number)
+{
+	JsonbValue	value = {.type = jbvNumeric};
+
+	value.val.numeric = int64_to_numeric(number);
+	return value;
 }
 
 /*
