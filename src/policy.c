@@ -128,7 +128,8 @@ decide_with_requests(const DgRemoval *removal, List *requests, DgVerdict *verdic
 		return false;
 	if (!dg_rowset_complete(removal->held))
 	{
-		note_problem(verdict, psprintf("A request names at most %d rows.", DG_ROWSET_MAX));
+		note_problem(verdict, psprintf("A request names at most %d rows, with %d MB of keys.",
+									  DG_ROWSET_MAX, DG_ROWSET_MAX_BYTES / (1024 * 1024)));
 		return false;
 	}
 	assigned = assign_rows(removal, usable, verdict);

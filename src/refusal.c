@@ -253,7 +253,8 @@ message_hint(const DgRemoval *removal, const DgReceipt *receipt, const int64 *co
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, association_hint(removal, counts));
 	if (!dg_rowset_complete(removal->held))
-		appendStringInfo(&buf, "A request names at most %d rows; remove them in smaller steps.%s", DG_ROWSET_MAX,
+		appendStringInfo(&buf, "A request names at most %d rows, with %d MB of keys; remove them in smaller steps.%s",
+						 DG_ROWSET_MAX, DG_ROWSET_MAX_BYTES / (1024 * 1024),
 						 no_approver_hint(removal->table->protection.relid));
 	else
 		dg_append_approval_hint(&buf, what, removal->operation, removal->table->protection.relid,
