@@ -130,7 +130,7 @@ dg_attempt_store(DgQueueItem *items, int *nitems, int max, bool alerts)
 	while (batch.nrecords < *nitems)
 	{
 		store_records(&batch, *nitems);
-		if (!TimestampDifferenceExceeds(batch.begun, batch.now, BATCH_MS))
+		if (!TimestampDifferenceExceeds(batch.begun, GetCurrentTimestamp(), BATCH_MS))
 			dg_queue_take(items, nitems, max);
 	}
 	store_repeats(&batch);

@@ -114,7 +114,11 @@ find_data(DgQueueItem *item)
 	{
 		item->segment = dsm_attach(large);
 		if (item->segment != NULL)
+		{
+			/* ours until it is answered, whatever becomes of the transaction */
+			dsm_pin_mapping(item->segment);
 			item->data = dsm_segment_address(item->segment);
+		}
 	}
 }
 

@@ -36,6 +36,7 @@
 /* Columns of one of the own tables whose rows are packed */
 typedef struct OwnColumns
 {
+	const char *table;			/* whose this is for good; NULL: nobody's yet */
 	Oid			relid;			/* invalid: to be read again */
 	uint32		shape;
 	TupleDesc	desc;			/* in TopMemoryContext */
@@ -233,11 +234,9 @@ columns_of(const char *table)
 	MemoryContext old;
 	Relation	rel;
 
-	for (int i = 0; i < lengthof(packed_tables); i++)
+	for (int i = 0; i < lengthof(packed_tables) && mine == NULL; i++)
 	{
-		if (packed_tables[i].relid == relid)
-			return &packed_tables[i];
-		if (!OidIsValid(packed_tables[i].relid))
+		if (packed_tables[i].table == NULL || strcmp(packed_tables[i].table, table) == 0)
 			mine = &packed_tables[i];
 	}
 	/* should not happen */
@@ -246,11 +245,14 @@ columns_of(const char *table)
 	if (!callback_registered)
 		CacheRegisterRelcacheCallback(forget_columns, (Datum) 0);
 	callback_registered = true;
+	if (mine->relid == relid)
+		return mine;
 
 	rel = table_open(relid, AccessShareLock);
 	if (mine->desc)
 		FreeTupleDesc(mine->desc);
 	mine->desc = NULL;
+	mine->table = table;
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	mine->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	MemoryContextSwitchTo(old);
